@@ -1,0 +1,147 @@
+// The cache: memory, eviction, storage, ownership and consistency composed. The server and the public C++ API are thin
+// layers over it. Thread-safe; callbacks run on threads of the engine's and must not block.
+//
+// May use every room above it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/function_ref.h"
+#include "freshet/result.h"
+#include "memory/table.h"
+#include "ownership/ownership.h"
+#include "storage/storage.h"
+
+namespace freshet::cache {
+
+using storage::Callback;
+using storage::KeyState;
+using storage::Mutation;
+using storage::MutationOutcome;
+
+enum class Level : std::uint8_t { linearizable, bounded, any };
+
+// How fresh a read must be, and how long it may take.
+struct ReadOptions {
+  Level level = Level::linearizable;
+  base::Nanoseconds bound = 0;                   // For Level::bounded.
+  base::Nanoseconds deadline = base::kForever;   // On base::now()'s clock.
+};
+
+enum class Source : std::uint8_t { memory, storage };
+
+struct Reading {
+  bool present = false;
+  std::string value;
+  storage::Version version = 0;
+  std::int64_t expires_at_ms = 0;  // The database's clock; 0: never.
+  Source source = Source::storage;
+  base::Nanoseconds age = 0;       // How long ago the value was last proven current; 0: as of the read.
+};
+
+// What a hit shows, valid during the visit only.
+struct HitView {
+  bool present;
+  std::string_view value;
+  storage::Version version;
+  std::int64_t expires_at_ms;
+};
+
+struct UpdateOutcome {
+  bool written = false;
+  KeyState before;
+  KeyState after;
+};
+
+// Called with the key's state (a record past its deadline shows as absent) and the database's clock; returns the mutation to
+// make (its condition, version and token are filled in), nothing to leave the key as it is, or an error. It may be called
+// again if another writer came first.
+using Decide = std::function<Result<std::optional<Mutation>>(const KeyState& current, std::int64_t database_ms)>;
+
+struct EngineOptions {
+  std::string storage_url = "embedded";     // "embedded", or a libpq URL: postgres://…
+  std::string data_directory = "data";      // Embedded storage.
+  bool relaxed_durability = false;          // Embedded: acknowledge before the WAL is synced; a crash loses the last writes.
+  std::size_t memory_bytes = 1ull << 30;
+  std::size_t cached_value_bytes_max = 1ull << 20;
+  std::string fleet = "default";            // PostgreSQL: guards of different fleets do not meet.
+  bool for_share_dialect = false;           // PostgreSQL: guards without advisory locks.
+  std::int32_t advisory_lock_class = 0x46524553;  // PostgreSQL: the first integer of the two-integer advisory locks.
+  int storage_connections = 8;              // PostgreSQL: the pool's size.
+  base::Nanoseconds lease = 2 * base::kSecond;     // PostgreSQL: the solo lease.
+  base::Nanoseconds read_deadline = base::kSecond;      // When a call brings none.
+  base::Nanoseconds write_deadline = 5 * base::kSecond; // When a call brings none.
+};
+
+struct EngineStats {
+  memory::TableStats table;
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;             // Reads that went to storage, joined fills included.
+  std::uint64_t joined_fills = 0;
+  std::uint64_t fills_cached = 0;
+  std::uint64_t fills_not_cached = 0;   // Overlapped by a write, or ownership changed.
+  std::uint64_t writes = 0;
+  std::uint64_t writes_cached = 0;
+  std::uint64_t guard_mismatches = 0;
+  std::uint64_t guards_set = 0;
+  std::uint64_t guard_failures = 0;
+  std::uint64_t unknown_outcomes = 0;   // Writes whose answer was lost,
+  std::uint64_t unknown_resolved = 0;   // and those of them whose fate was found out.
+  std::uint64_t operations_in_flight = 0;
+  std::uint64_t slots_guarded = 0;      // Of 16384.
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  enum class Lookup : std::uint8_t { hit, miss };
+
+  // A linearizable hit from memory, without I/O and without allocation: on a hit calls `visit` (under a small lock: copy
+  // and return). `now` is base::now() read by the caller during this operation; one reading may serve a batch.
+  virtual Lookup try_get(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit) = 0;
+  // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss.
+  virtual memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) = 0;
+
+  virtual void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) = 0;
+  virtual void get_many(std::vector<std::string> keys, const ReadOptions& options,
+                        Callback<std::vector<Reading>> done) = 0;
+  // Starts filling the keys that are not in memory, if there is room for it, and returns. A hint.
+  virtual void prefetch(std::vector<std::string> keys) = 0;
+
+  // One transaction in storage. Tokens and the operation id are filled in; keys must be distinct.
+  virtual void write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
+                     Callback<storage::WriteReply> done) = 0;
+  // Reads, decides, and writes on the condition that nothing came between; again if something did.
+  virtual void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) = 0;
+
+  virtual void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
+                    Callback<storage::ScanReply> done) = 0;
+  virtual void count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) = 0;
+
+  // Drops cached data only. Returns how many entries left.
+  virtual std::size_t evict(std::string_view key) = 0;
+  virtual std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) = 0;
+
+  // The database's clock as known here (ms since 1970): an estimate, good enough to ask storage to expire a key.
+  virtual std::int64_t database_now_ms() const = 0;
+
+  // Where the key comes from, whether it is cached, under which guard, and why or why not: name and text, in order.
+  virtual std::vector<std::pair<std::string, std::string>> explain(std::string_view key) = 0;
+  virtual EngineStats stats() const = 0;
+  virtual ownership::OwnershipStatus ownership_status() const = 0;
+  virtual storage::Storage& storage() = 0;
+  virtual void set_memory(std::size_t bytes) = 0;
+  // Gives ownership up in order and stops taking operations: for a clean stop.
+  virtual void release() = 0;
+};
+
+}  // namespace freshet::cache

@@ -1,0 +1,31 @@
+// What proves that a cached entry is current. Memory only keeps it alive with the entry and hands it back; the consistency
+// room gives it its meaning (a slice handle). May use the standard library and Boost's intrusive_ptr.
+#pragma once
+
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+
+namespace freshet::memory {
+
+// Reference-counted, thread-safe.
+class Witness {
+ public:
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+
+ protected:
+  Witness() = default;
+  virtual ~Witness() = default;
+
+ private:
+  friend void intrusive_ptr_add_ref(const Witness* witness) { witness->references_.fetch_add(1, std::memory_order_relaxed); }
+  friend void intrusive_ptr_release(const Witness* witness) {
+    if (witness->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete witness;
+  }
+  mutable std::atomic<std::uint32_t> references_{0};
+};
+
+using WitnessRef = boost::intrusive_ptr<const Witness>;
+
+}  // namespace freshet::memory

@@ -1,0 +1,177 @@
+// The databases behind the cache, as the rooms above see them: one small asynchronous interface.
+//
+// Every call returns at once. Its callback runs exactly once, on a thread of the storage (or on the caller's before the call
+// returns, if the answer is known at once), no later than shortly after the deadline, and must not block. Calls are safe from
+// any thread. A storage that is destroyed first answers every open call with an error.
+//
+// May use base only. Implementations: storage/embedded (RocksDB), storage/postgres.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/slot.h"
+#include "freshet/error.h"
+#include "freshet/result.h"
+
+namespace freshet::storage {
+
+// Versions grow and never repeat for a key, across deletes too. 0: no version (the key was never written, or its tombstone
+// has been forgotten).
+using Version = std::uint64_t;
+using Token = base::UniqueId;
+using OperationId = base::UniqueId;
+
+// The longest key, and the longest value (Redis's own limit).
+inline constexpr std::size_t kKeyBytesMax = 8 * 1024;
+inline constexpr std::size_t kValueBytesMax = 512ull * 1024 * 1024;
+// The most keys in one read or one write call; callers with more split them.
+inline constexpr std::size_t kBatchKeysMax = 1024;
+
+// Where a key stands in storage's order: its slot, then 48 bits of its hash, so that a scan and a slice are index ranges.
+// Below 2^62.
+std::uint64_t position_of(std::string_view key);
+inline std::uint64_t first_position_of(base::Slot slot) { return static_cast<std::uint64_t>(slot) << 48; }
+inline constexpr std::uint64_t kPositionEnd = static_cast<std::uint64_t>(base::kSlots) << 48;
+
+// What storage holds for a key. A tombstone (present = false, version > 0) remembers the version and the operation of a
+// delete. A record whose expires_at_ms has passed is still present until it is removed (MutationKind::expire).
+struct KeyState {
+  bool present = false;
+  std::string value;
+  Version version = 0;
+  OperationId operation;             // The write that made this state; nil if unknown.
+  std::int64_t expires_at_ms = 0;    // Milliseconds since 1970 by the database's clock; 0: never.
+};
+
+struct ReadReply {
+  std::vector<KeyState> states;   // In the order of the keys asked.
+  std::int64_t database_ms = 0;   // The database's clock while it read (ms since 1970).
+};
+
+enum class MutationKind : std::uint8_t {
+  put,        // value := `value`.
+  erase,      // Removes the key, leaving a tombstone.
+  increment,  // value := decimal(value or 0, plus `delta`); wrong_type if it is no 64-bit decimal, out_of_range if it overflows.
+  append,     // value := value + `value`; out_of_range past kValueBytesMax.
+  touch,      // Changes the expiry only; the key must be present.
+  expire,     // Removes the key if its deadline has passed by the database's clock; else nothing, and not applied.
+};
+
+enum class Condition : std::uint8_t { none, if_absent, if_present, if_version };
+
+// A present record whose deadline has passed by the database's clock counts as absent in every condition and as an empty
+// start for increment and append.
+struct Expiry {
+  enum class Mode : std::uint8_t { keep, clear, at, after };
+  Mode mode = Mode::clear;
+  std::int64_t ms = 0;  // at: since 1970 by the database's clock; after: from the moment of the write, by that clock.
+};
+
+struct Mutation {
+  MutationKind kind = MutationKind::put;
+  std::string key;
+  std::string value;
+  std::int64_t delta = 0;
+  Condition condition = Condition::none;
+  Version version = 0;          // For if_version; 0 means "absent".
+  Expiry expiry;                // put, increment, append, touch. increment and append usually keep.
+  bool want_before = false;     // Return the state before (SET … GET, GETDEL).
+  Token token;                  // The guard that the write was issued under.
+};
+
+struct MutationOutcome {
+  bool applied = false;              // False: the condition failed, or `expire` found nothing due.
+  KeyState after;                    // What storage holds now (applied or not), value included.
+  std::optional<KeyState> before;    // If asked for.
+};
+
+// A write of one or more keys (distinct, at most kBatchKeysMax): one transaction. Every token is checked; if one does not
+// match nothing is applied and the call fails with guard_mismatch.
+struct WriteRequest {
+  std::vector<Mutation> mutations;
+  OperationId operation;             // Fresh for each logical write; the same when a write is sent again.
+  bool all_or_nothing = false;       // If one condition fails, no mutation is applied (MSETNX).
+  base::Nanoseconds deadline = base::kForever;  // On base::now()'s clock.
+};
+
+// One result a mutation: wrong_type and out_of_range concern one key and leave the others applied (unless all_or_nothing).
+using WriteReply = std::vector<Result<MutationOutcome>>;
+
+struct ScanReply {
+  struct Key {
+    std::string key;
+    std::int64_t expires_at_ms = 0;
+  };
+  std::vector<Key> keys;               // Present keys in the order of their positions.
+  std::uint64_t next = kPositionEnd;   // Where the next call goes on; kPositionEnd: the end was reached.
+  std::int64_t database_ms = 0;
+};
+
+// Which database answers. Any change of it may bring back an older state: caches and guards made before are void.
+struct Identity {
+  std::string system;      // PostgreSQL: the system identifier. Embedded: the id of the directory.
+  std::string timeline;    // PostgreSQL: eight hex digits.
+  std::string started_at;  // PostgreSQL: pg_postmaster_start_time().
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+struct Health {
+  Identity identity;
+  bool writable = false;
+  std::int64_t database_ms = 0;
+};
+
+struct KeyCount {
+  std::uint64_t keys = 0;
+  bool exact = false;
+};
+
+struct Tombstone {
+  std::string key;
+  Version version = 0;
+};
+
+template <typename T>
+using Callback = std::function<void(Result<T>)>;
+
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // The states of up to kBatchKeysMax keys (duplicates allowed), each as of some moment between call and callback.
+  // Errors: unavailable, deadline_exceeded.
+  virtual void read(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<ReadReply> done) = 0;
+
+  // Errors: guard_mismatch, busy, unavailable, deadline_exceeded (none of them applied anything), invalid_argument, and
+  // unknown_outcome: sent, and no answer; it may have been applied or may still be, until set_guard replaces its token.
+  virtual void write(WriteRequest request, Callback<WriteReply> done) = 0;
+
+  // Replaces the token of a range of slots, and waits for the writes in flight there: after success no write issued under an
+  // older token can be applied. On any error nothing may be concluded: parts of the range may carry the token.
+  // `token` must be fresh for every call, retries included.
+  virtual void set_guard(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) = 0;
+
+  // Up to `limit` present keys from `position` on; does bounded work by index. Keys of one position are never split between
+  // two calls, so a reply may hold a few more than `limit`. It may hold fewer (tombstones) without being the end.
+  virtual void scan(std::uint64_t position, std::size_t limit, base::Nanoseconds deadline, Callback<ScanReply> done) = 0;
+
+  // How many keys are present: exact while there are few, an estimate beyond.
+  virtual void count(base::Nanoseconds deadline, Callback<KeyCount> done) = 0;
+
+  // Up to `parts` - 1 slots that divide the keys of `range` into parts of about the same number: each begins a part.
+  virtual void split_points(base::SlotRange range, int parts, base::Nanoseconds deadline,
+                            Callback<std::vector<base::Slot>> done) = 0;
+
+  // Drops tombstones that no operation in flight can need any more, each if still at that version. Best effort.
+  virtual void forget(std::vector<Tombstone> tombstones) = 0;
+
+  virtual void health(base::Nanoseconds deadline, Callback<Health> done) = 0;
+};
+
+}  // namespace freshet::storage
