@@ -3,7 +3,8 @@
 # Declares a room: the static library freshet_NAME from the folder's *.cc, and the test freshet_NAME_test from its
 # *_test.cc. A room sees only the folders of the rooms that it USES (transitively): headers are reached as
 # "room/header.h" through a per-room include root that holds nothing but links to its headers, so that an include of any
-# other room fails to compile. Files are globbed: a file in a room belongs to it, and there are no unused ones.
+# other room fails to compile. Files are globbed: a file in a room belongs to it, and there are no unused ones; main.cc alone
+# is left to the program that is made of the room.
 set(FRESHET_INCLUDE_ROOTS ${CMAKE_BINARY_DIR}/rooms)
 
 function(freshet_room NAME)
@@ -15,7 +16,7 @@ function(freshet_room NAME)
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
 
   set(root ${FRESHET_INCLUDE_ROOTS}/${NAME})
   file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
@@ -41,6 +42,7 @@ function(freshet_room NAME)
     $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
   target_link_libraries(${target} ${visibility} ${uses} ${ROOM_LIBRARIES})
   set_property(GLOBAL APPEND PROPERTY FRESHET_ROOMS ${target})
+  set_property(TARGET ${target} PROPERTY FRESHET_FOLDER ${ROOM_FOLDER})
 
   if(FRESHET_TESTS AND tests)
     add_executable(${target}_test ${tests})

@@ -14,6 +14,11 @@ if(MOLD)
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wunused)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  add_compile_options(-Wno-restrict)  # GCC bug 105651: it warns of std::string's own code.
+endif()
+# GCC 12 warns falsely of overlapping copies in "text" + std::to_string(n) (GCC bug 105329).
+add_compile_options(-Wno-restrict)
 if(FRESHET_WERROR)
   add_compile_options(-Werror)
 endif()

@@ -21,7 +21,9 @@ class Random {
     return z ^ (z >> 31);
   }
   // Uniform in [0, bound); bound > 0. The bias is below 2^-32 for bounds below 2^32.
-  std::uint64_t below(std::uint64_t bound) { return static_cast<std::uint64_t>((static_cast<__uint128_t>((*this)()) * bound) >> 64); }
+  std::uint64_t below(std::uint64_t bound) {
+    return static_cast<std::uint64_t>((static_cast<__uint128_t>((*this)()) * bound) >> 64);
+  }
   bool chance(double probability) { return static_cast<double>((*this)() >> 11) * 0x1p-53 < probability; }
 
   static constexpr std::uint64_t min() { return 0; }

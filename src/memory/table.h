@@ -3,30 +3,27 @@
 //
 // Memory knows nothing of consistency: who may be served is judged by whoever visits, from the entry's witness. Who leaves
 // when memory is full is asked of a policy (memory/policy.h), which the eviction room implements.
+//
+// Each shard has an equal part of the capacity. An entry that a reader has pinned may leave the table: its bytes then stay
+// in memory for as long as the pin is held, but no longer count, so that a reader who keeps pins cannot empty the cache.
 // May use base only.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <utility>
 
+#include "base/function_ref.h"
 #include "memory/entry.h"
 #include "memory/policy.h"
+#include "memory/shard.h"
 #include "memory/witness.h"
 
 namespace freshet::memory {
-
-// What is to be cached. The table copies the bytes.
-struct NewEntry {
-  std::string_view key;
-  std::uint64_t hash = 0;  // base::hash_of(key)
-  bool present = true;     // False: the key is known to be absent.
-  std::string_view value;
-  std::uint64_t version = 0;
-  std::int64_t expires_at_ms = 0;
-  WitnessRef witness;
-};
 
 struct TableOptions {
   std::size_t capacity_bytes = 1ull << 30;  // Everything counted: entries with their headers, and the index.
@@ -47,23 +44,46 @@ struct TableStats {
 
 class Table {
  public:
+  // An entry larger than a shard divided by this is not taken: it would push out too much of what shares its shard.
+  static constexpr std::size_t kEntriesAShardMin = 2;
+
   explicit Table(TableOptions options);
   ~Table();
 
-  // Calls visit(const Entry&) under the shard's lock and counts an access. Returns whether the key was found.
+  // Calls visitor(const Entry&) under the shard's lock and counts an access. Returns whether the key was found. The visitor
+  // must be short (copy and return) and must not call the table.
   template <typename Visit>
-  bool visit(std::string_view key, std::uint64_t hash, Visit&& visit);
+  bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
+    return shard_of(hash).visit(key, hash, std::forward<Visit>(visitor));
+  }
   // The entry, kept alive for as long as the caller holds it; null if absent. Counts an access.
   EntryRef pin(std::string_view key, std::uint64_t hash);
-  // Caches an entry in place of the key's earlier one, evicting others for room. False if it is too large.
+  // Caches an entry in place of the key's earlier one, evicting others for room. False if it is too large. The earlier entry
+  // has left in either case: an insert says that it is outdated.
   bool insert(const NewEntry& entry);
   bool erase(std::string_view key, std::uint64_t hash);
-  // Erases every entry for which `leaves` holds; one shard at a time. Returns how many left.
+  // Erases every entry for which `leaves` holds; one shard at a time. Returns how many left. `leaves` is called under the
+  // shard's lock, once for each entry that is there throughout, and must not call the table.
   std::size_t erase_if(base::FunctionRef<bool(const Entry&)> leaves);
   // Brings what the index holds for `hash` towards the processor's cache: for batches.
-  void prefetch(std::uint64_t hash) const;
+  void prefetch(std::uint64_t hash) const { shard_of(hash).prefetch(hash); }
+  // The second round of a batch, once prefetch was called for all of it: brings the entry itself. A hit then waits for
+  // memory hardly at all. Counts no access.
+  void prefetch_entry(std::uint64_t hash) const { shard_of(hash).prefetch_entry(hash); }
+  // Evicts what no longer fits before it returns.
   void set_capacity(std::size_t bytes);
   TableStats stats() const;
+
+ private:
+  // The hash's high bits; the index uses its low ones.
+  Shard& shard_of(std::uint64_t hash) const { return shards_[(hash >> 1) >> shard_shift_]; }
+
+  const unsigned shard_count_;
+  const unsigned shard_shift_;  // 63 less the bits of shard_count_.
+  const std::size_t value_bytes_max_;
+  std::atomic<std::size_t> capacity_bytes_;
+  std::mutex capacity_changes_;  // Lets one change finish before the next.
+  const std::unique_ptr<Shard[]> shards_;
 };
 
 }  // namespace freshet::memory

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 
@@ -17,12 +18,19 @@ void must(int status) {
   }
 }
 
+// libuv's timers count milliseconds; rounding up never fires early.
+std::uint64_t to_ms(base::Nanoseconds ns) {
+  return ns <= 0 ? 0 : static_cast<std::uint64_t>((ns - 1) / base::kMillisecond + 1);
+}
+
 }  // namespace
 
 Loop::Loop(std::string name) {
   must(uv_loop_init(&loop_));
   must(uv_async_init(&loop_, &wake_, [](uv_async_t* handle) { static_cast<Loop*>(handle->data)->drain(); }));
   wake_.data = this;
+  must(uv_timer_init(&loop_, &due_));
+  due_.data = this;
   thread_ = std::thread([this, name = std::move(name)] { main(name); });
 }
 
@@ -79,10 +87,38 @@ void Loop::drain() {
   if (!stopping) return;
   std::lock_guard lock(mutex_);
   if (tasks_.empty()) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&due_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
   } else {
     uv_async_send(&wake_);
   }
+}
+
+void Loop::after(base::Nanoseconds delay, std::function<void()> task) {
+  const auto due = base::deadline_after(base::now(), delay);
+  post([this, due, task = std::move(task)]() mutable {
+    const bool first = later_.empty() || due < later_.begin()->first;
+    later_.emplace(due, std::move(task));
+    if (first) arm();
+  });
+}
+
+void Loop::arm() {
+  if (later_.empty()) return;
+  const auto wait = std::max<base::Nanoseconds>(later_.begin()->first - base::now(), 0);
+  uv_update_time(&loop_);
+  uv_timer_start(
+      &due_, [](uv_timer_t* timer) { static_cast<Loop*>(timer->data)->run_due(); }, to_ms(wait), 0);
+}
+
+void Loop::run_due() {
+  const auto now = base::now();
+  while (!later_.empty() && later_.begin()->first <= now) {
+    auto task = std::move(later_.begin()->second);
+    later_.erase(later_.begin());
+    task();
+  }
+  arm();
 }
 
 struct Timer::State {
@@ -101,9 +137,6 @@ Timer::~Timer() {
 }
 
 void Timer::start(base::Nanoseconds delay, std::function<void()> fire, base::Nanoseconds period) {
-  const auto to_ms = [](base::Nanoseconds ns) {
-    return ns <= 0 ? 0 : static_cast<std::uint64_t>((ns - 1) / base::kMillisecond + 1);
-  };
   state_->fire = std::move(fire);
   uv_update_time(state_->timer.loop);
   uv_timer_start(

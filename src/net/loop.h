@@ -1,11 +1,12 @@
 // An event loop on a thread of its own: libuv's, with a queue through which other threads hand it work, and timers.
 //
-// Thread-safety: post() and the destructor from any thread; everything else on the loop's own thread. May use base.
+// Thread-safety: post(), run(), after() and the destructor from any thread; everything else on the loop's own thread. May use base.
 #pragma once
 
 #include <uv.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,6 +32,8 @@ class Loop {
   void post(std::function<void()> task);
   // Runs `task` on the loop's thread and waits for it. On the loop's thread itself it runs at once.
   void run(std::function<void()> task);
+  // Runs `task` on the loop's thread once `delay` has passed. Tasks whose time has not come when the loop ends are dropped.
+  void after(base::Nanoseconds delay, std::function<void()> task);
   bool on_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   uv_loop_t* uv() { return &loop_; }
@@ -38,11 +41,15 @@ class Loop {
  private:
   void main(const std::string& name);
   void drain();
+  void run_due();
+  void arm();
 
   uv_loop_t loop_;
   uv_async_t wake_;
   std::mutex mutex_;
   std::vector<std::function<void()>> tasks_;
+  std::multimap<base::Nanoseconds, std::function<void()>> later_;  // By when they are due; the loop's thread only.
+  uv_timer_t due_;
   bool stopping_ = false;
   std::thread thread_;
 };

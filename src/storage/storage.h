@@ -65,8 +65,8 @@ enum class MutationKind : std::uint8_t {
 
 enum class Condition : std::uint8_t { none, if_absent, if_present, if_version };
 
-// A present record whose deadline has passed by the database's clock counts as absent in every condition and as an empty
-// start for increment and append.
+// A present record whose deadline has passed by the database's clock counts as absent in every condition (if_version 0 too),
+// and as an empty start without a deadline for increment and append.
 struct Expiry {
   enum class Mode : std::uint8_t { keep, clear, at, after };
   Mode mode = Mode::clear;
@@ -86,9 +86,13 @@ struct Mutation {
 };
 
 struct MutationOutcome {
-  bool applied = false;              // False: the condition failed, or `expire` found nothing due.
+  // False: the condition failed, or `expire` found nothing due. An unconditional erase of an absent key is applied: it leaves
+  // a tombstone.
+  bool applied = false;
   KeyState after;                    // What storage holds now (applied or not), value included.
-  std::optional<KeyState> before;    // If asked for.
+  // If asked for. A record past its deadline shows as absent here, with its version: the caller cannot judge by the write's
+  // own clock.
+  std::optional<KeyState> before;
 };
 
 // A write of one or more keys (distinct, at most kBatchKeysMax): one transaction. Every token is checked; if one does not
@@ -100,7 +104,8 @@ struct WriteRequest {
   base::Nanoseconds deadline = base::kForever;  // On base::now()'s clock.
 };
 
-// One result a mutation: wrong_type and out_of_range concern one key and leave the others applied (unless all_or_nothing).
+// One result a mutation: wrong_type and out_of_range concern one key and leave the others applied; with all_or_nothing
+// nothing is applied then, and the other keys say so.
 using WriteReply = std::vector<Result<MutationOutcome>>;
 
 struct ScanReply {
@@ -145,7 +150,7 @@ class Storage {
   virtual ~Storage() = default;
 
   // The states of up to kBatchKeysMax keys (duplicates allowed), each as of some moment between call and callback.
-  // Errors: unavailable, deadline_exceeded.
+  // Errors: unavailable, busy, deadline_exceeded, corrupted, out_of_range (the values together are too large for one call).
   virtual void read(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<ReadReply> done) = 0;
 
   // Errors: guard_mismatch, busy, unavailable, deadline_exceeded (none of them applied anything), invalid_argument, and
@@ -164,7 +169,8 @@ class Storage {
   // How many keys are present: exact while there are few, an estimate beyond.
   virtual void count(base::Nanoseconds deadline, Callback<KeyCount> done) = 0;
 
-  // Up to `parts` - 1 slots that divide the keys of `range` into parts of about the same number: each begins a part.
+  // Up to `parts` - 1 slots that divide the keys of `range` into parts of about the same number: each begins a part. Fewer, or
+  // none, where the keys do not allow it.
   virtual void split_points(base::SlotRange range, int parts, base::Nanoseconds deadline,
                             Callback<std::vector<base::Slot>> done) = 0;
 

@@ -1,0 +1,173 @@
+// What a hit from memory costs a process that links the library: 1 M keys, values of 100 bytes, uniform. Each hit hashes its
+// key, reads the clock, looks up, checks a witness as the consistency room does (one atomic load), and copies the value out.
+// Beside it the parts: the lock against std::mutex, the clock, and a bare read of memory.
+//
+// Run: linked_table_bench [--benchmark_filter=...]; items_per_second is hits a second over all threads. Memory in huge pages
+// saves page walks: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment, where the kernel's setting is "madvise".
+#include <benchmark/benchmark.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/slot.h"
+#include "base/spin_lock.h"
+#include "eviction/lru.h"
+#include "eviction/s3_fifo.h"
+#include "memory/table.h"
+
+namespace freshet {
+namespace {
+
+constexpr std::uint64_t kKeys = 1'000'000;
+constexpr std::size_t kValueBytes = 100;
+constexpr std::size_t kDraws = std::size_t{1} << 22;  // A multiple of every batch's size.
+constexpr std::size_t kCapacityBytes = std::size_t{1} << 30;
+
+// "key:" and sixteen hexadecimal digits, written without a call.
+class Key {
+ public:
+  explicit Key(std::uint64_t number) {
+    for (int i = 0; i < 16; ++i) text_[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+  }
+  std::string_view view() const { return {text_.data(), text_.size()}; }
+
+ private:
+  std::array<char, 20> text_ = {'k', 'e', 'y', ':'};
+};
+
+struct Deadline final : memory::Witness {
+  std::atomic<base::Nanoseconds> at{base::kForever};
+};
+
+std::unique_ptr<memory::Table> filled_table(memory::PolicyFactory policy) {
+  memory::TableOptions options;
+  options.capacity_bytes = kCapacityBytes;
+  options.policy = std::move(policy);
+  auto table = std::make_unique<memory::Table>(options);
+  const memory::WitnessRef witness(new Deadline);
+  const std::string value(kValueBytes, 'v');
+  for (std::uint64_t i = 0; i < kKeys; ++i) {
+    const Key key(i);
+    table->insert({.key = key.view(), .hash = base::hash_of(key.view()), .value = value, .version = i, .witness = witness});
+  }
+  return table;
+}
+
+memory::Table& s3_fifo_table() {
+  static const auto table = filled_table(eviction::make_s3_fifo);
+  return *table;
+}
+memory::Table& lru_table() {
+  static const auto table = filled_table(eviction::make_lru);
+  return *table;
+}
+
+// One linearizable hit; the number of bytes copied, 0 on a miss.
+std::size_t hit(memory::Table& table, std::string_view key, std::uint64_t hash, base::Nanoseconds now, char* out) {
+  std::size_t copied = 0;
+  table.visit(key, hash, [&](const memory::Entry& entry) {
+    if (now >= static_cast<const Deadline*>(entry.witness())->at.load(std::memory_order_acquire)) return;
+    copied = entry.value().copy(out, kValueBytes);
+  });
+  return copied;
+}
+
+// Keys drawn beforehand, uniform over the first so many: making them is no part of a hit.
+std::vector<Key> drawn_keys(const benchmark::State& state, std::uint64_t keys) {
+  base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
+  std::vector<Key> drawn;
+  drawn.reserve(kDraws);
+  for (std::size_t i = 0; i < kDraws; ++i) drawn.emplace_back(random.below(keys));
+  return drawn;
+}
+
+// Keys one by one, uniform over the first state.range(0) of them: few stay in the processor's cache and show what the code
+// costs; with all of them every hit waits for memory.
+void run_hits(benchmark::State& state, memory::Table& table) {
+  const std::vector<Key> keys = drawn_keys(state, static_cast<std::uint64_t>(state.range(0)));
+  char out[kValueBytes];
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const Key& key = keys[next++ % kDraws];
+    const std::uint64_t hash = base::hash_of(key.view());
+    table.prefetch(hash);  // Under way while the clock is read.
+    if (hit(table, key.view(), hash, base::now(), out) != kValueBytes) state.SkipWithError("a key is missing");
+    benchmark::DoNotOptimize(out);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void hit_s3_fifo(benchmark::State& state) { run_hits(state, s3_fifo_table()); }
+void hit_lru(benchmark::State& state) { run_hits(state, lru_table()); }
+BENCHMARK(hit_s3_fifo)->ArgName("keys")->Arg(1'000)->Arg(kKeys)->ThreadRange(1, 2)->UseRealTime();
+BENCHMARK(hit_lru)->ArgName("keys")->Arg(1'000)->Arg(kKeys)->ThreadRange(1, 2)->UseRealTime();
+
+// Batches, as get_many and a server's pipeline bring them: one reading of the clock; the index, then the entries prefetched.
+void hit_batch(benchmark::State& state) {
+  memory::Table& table = s3_fifo_table();
+  const std::vector<Key> keys = drawn_keys(state, kKeys);
+  std::vector<std::uint64_t> hashes(static_cast<std::size_t>(state.range(0)));
+  char out[kValueBytes];
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const Key* const batch = &keys[next];
+    next = (next + hashes.size()) % kDraws;
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      hashes[i] = base::hash_of(batch[i].view());
+      table.prefetch(hashes[i]);
+    }
+    for (const std::uint64_t hash : hashes) table.prefetch_entry(hash);
+    const base::Nanoseconds now = base::now();
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      if (hit(table, batch[i].view(), hashes[i], now, out) != kValueBytes) state.SkipWithError("a key is missing");
+      benchmark::DoNotOptimize(out);
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(hit_batch)->ArgName("batch")->Arg(4)->Arg(16)->Arg(64)->ThreadRange(1, 2)->UseRealTime();
+
+// The yardstick: one read of memory whose address the read before it gave, over as many bytes as the entries take. A hit of
+// 1 M keys is two such reads, the index's and the entry's.
+void dependent_read(benchmark::State& state) {
+  constexpr std::size_t kLines = std::size_t{1} << 22;
+  struct alignas(64) Line {
+    std::uint32_t next;
+  };
+  std::vector<Line> lines(kLines);
+  for (std::uint32_t i = 0; i < kLines; ++i) lines[i].next = i;
+  base::Random random(1);
+  for (std::uint32_t i = kLines - 1; i > 0; --i) std::swap(lines[i].next, lines[random.below(i)].next);  // One cycle.
+  std::uint32_t at = 0;
+  for (auto _ : state) at = lines[at].next;
+  benchmark::DoNotOptimize(at);
+}
+BENCHMARK(dependent_read);
+
+void clock_reading(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(base::now());
+}
+BENCHMARK(clock_reading);
+
+template <typename Lock>
+void lock_and_unlock(benchmark::State& state) {
+  Lock lock;
+  for (auto _ : state) {
+    std::lock_guard hold(lock);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(lock_and_unlock<base::SpinLock>);
+BENCHMARK(lock_and_unlock<std::mutex>);
+
+}  // namespace
+}  // namespace freshet
+
+BENCHMARK_MAIN();

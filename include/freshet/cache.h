@@ -1,0 +1,131 @@
+// Freshet, linked into your process: a cache in front of a database whose reads are linearizable.
+//
+//   auto cache = freshet::Cache::open({.storage = "postgres://app@db/shop"});
+//   if (!cache) return report(cache.error());
+//   (*cache)->put("user:42", "Ada").get();
+//   auto value = (*cache)->get("user:42").get();
+//
+// Thread-safety: every call may be made from any thread. Callbacks run on the cache's own threads (or inside the call, when
+// the answer is at hand); they must not block and must not destroy the cache. Errors are values (freshet/error.h).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "freshet/error.h"
+#include "freshet/options.h"
+#include "freshet/result.h"
+
+namespace freshet {
+
+// A key's value, or the knowledge that the key is absent.
+struct Value {
+  bool present = false;
+  std::string bytes;
+  // Grows with every write of the key and never repeats, across deletes too. 0: the key was never written, as far as storage
+  // remembers.
+  std::uint64_t version = 0;
+  // When it expires, in milliseconds since 1970 by the database's clock; 0: never.
+  std::int64_t expires_at_ms = 0;
+  bool from_memory = false;
+  // How long ago the value was last proven current; 0 for linearizable reads.
+  std::chrono::milliseconds age{0};
+};
+
+// A view into the cache's own memory. It keeps the bytes alive, at the price of memory beyond the cache's limit: hold it
+// shortly. It does not follow later writes.
+class PinnedValue {
+ public:
+  PinnedValue() = default;
+  bool present() const { return present_; }
+  std::string_view bytes() const { return bytes_; }
+  std::uint64_t version() const { return version_; }
+
+ private:
+  friend class Cache;
+  std::shared_ptr<const void> keep_;
+  std::string_view bytes_;
+  std::uint64_t version_ = 0;
+  bool present_ = false;
+};
+
+enum class Hit : std::uint8_t {
+  miss,       // Not in memory, or not proven current: call get().
+  present,
+  absent,     // In memory, as a key that does not exist.
+  too_small,  // Present, but the buffer is too small; `size` says what it needs.
+};
+
+struct CopiedHit {
+  Hit hit = Hit::miss;
+  std::size_t size = 0;       // Of the value.
+  std::uint64_t version = 0;
+};
+
+class Cache {
+ public:
+  using ReadDone = std::function<void(Result<Value>)>;
+  using ReadManyDone = std::function<void(Result<std::vector<Value>>)>;
+  // The version that the write gave the key.
+  using WriteDone = std::function<void(Result<std::uint64_t>)>;
+  // Whether the key was there.
+  using EraseDone = std::function<void(Result<bool>)>;
+
+  // Connects to storage and starts to acquire ownership of the keys; until it has it (milliseconds), reads go to storage
+  // and writes wait. Errors: invalid_argument, unavailable (out of reach, or the directory is in use).
+  static Result<std::unique_ptr<Cache>> open(const Options& options);
+  // Gives ownership up, then answers every open call with an error.
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  // Linearizable hits, from memory only: no I/O, no allocation, well under a microsecond. A miss is no statement about the
+  // key. The buffer's content is undefined unless the answer is Hit::present.
+  CopiedHit try_get(std::string_view key, std::span<char> buffer) const;
+  // Nullopt: a miss.
+  std::optional<PinnedValue> try_pin(std::string_view key) const;
+
+  // Reads, from memory where that keeps the promise, else from storage.
+  // Errors: deadline_exceeded, unavailable, stale, busy.
+  void get(std::string_view key, const ReadOptions& options, ReadDone done);
+  std::future<Result<Value>> get(std::string_view key, const ReadOptions& options = {});
+
+  // Reads many keys; misses travel together. Each value is linearizable by itself. Duplicates are allowed.
+  void get_many(std::vector<std::string> keys, const ReadOptions& options, ReadManyDone done);
+  std::future<Result<std::vector<Value>>> get_many(std::vector<std::string> keys, const ReadOptions& options = {});
+
+  // Writes. Acknowledged means durable in storage and visible to every later read.
+  // Errors: not_owner, guard_mismatch, deadline_exceeded, unavailable, busy (not applied: a retry is safe), out_of_range,
+  // unknown_outcome (it may have been applied: read before you retry).
+  void put(std::string_view key, std::string_view bytes, const WriteOptions& options, WriteDone done);
+  std::future<Result<std::uint64_t>> put(std::string_view key, std::string_view bytes, const WriteOptions& options = {});
+
+  void erase(std::string_view key, const WriteOptions& options, EraseDone done);
+  std::future<Result<bool>> erase(std::string_view key, const WriteOptions& options = {});
+
+  // Writes only if the key is still at `version` (0: absent). Also fails with version_mismatch, naming the version found.
+  void compare_and_set(std::string_view key, std::uint64_t version, std::string_view bytes, const WriteOptions& options,
+                       WriteDone done);
+  std::future<Result<std::uint64_t>> compare_and_set(std::string_view key, std::uint64_t version, std::string_view bytes,
+                                                     const WriteOptions& options = {});
+
+  // Adds to a decimal integer (an absent key counts as 0), in storage. The sum. Also fails with wrong_type, out_of_range.
+  using IncrementDone = std::function<void(Result<std::int64_t>)>;
+  void increment(std::string_view key, std::int64_t delta, const WriteOptions& options, IncrementDone done);
+  std::future<Result<std::int64_t>> increment(std::string_view key, std::int64_t delta = 1, const WriteOptions& options = {});
+
+ private:
+  struct State;
+  explicit Cache(std::unique_ptr<State> state);
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace freshet

@@ -1,0 +1,64 @@
+// The configuration of a Freshet process: one plain struct. What each field is called in a file and on the command line,
+// what it means and whether it may change at run time stands in one table (base/config_schema.h). May use base only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "freshet/result.h"
+
+namespace freshet::base {
+
+// The defaults are the initial values here; docs/CONFIGURATION.md is printed from them.
+struct Config {
+  // [server]
+  std::string listen = "127.0.0.1:6380";
+  std::int64_t threads = 0;
+  std::string password;
+  std::string metrics;
+  std::int64_t clients_max = 10'000;
+  Nanoseconds idle_timeout = 0;
+  Nanoseconds keepalive = 300 * kSecond;
+  std::int64_t argument_bytes_max = 512ll << 20;
+  std::int64_t query_buffer_bytes_max = 1ll << 30;
+  std::int64_t output_buffer_bytes_max = 1ll << 30;
+  std::int64_t client_memory_bytes_max = 2ll << 30;
+  std::string log_level = "info";
+
+  // [storage]
+  std::string storage_url = "embedded";
+  std::string data_directory = "data";
+  std::string durability = "synced";
+  std::string fleet = "default";
+  std::string guard_dialect = "advisory";
+  std::int64_t advisory_lock_class = 0x46524553;
+  std::int64_t connections = 8;
+
+  // [cache]
+  std::int64_t memory_bytes = 1ll << 30;
+  std::int64_t cached_value_bytes_max = 1ll << 20;
+
+  // [reads], [writes], [lease]
+  std::string read_level = "linearizable";
+  Nanoseconds read_deadline = kSecond;
+  Nanoseconds write_deadline = 5 * kSecond;
+  Nanoseconds lease_duration = 2 * kSecond;
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+inline constexpr std::size_t kConfigFileBytesMax = 1 << 20;
+
+// Reads a configuration file's TOML over the defaults. Pure. The error names `filename`, the line, what was expected there
+// and the nearest valid name.
+Result<Config> parse_config(std::string_view text, std::string_view filename);
+
+// The same for the file at `path`.
+Result<Config> read_config_file(const std::string& path);
+
+// docs/CONFIGURATION.md, from the table.
+std::string config_reference();
+
+}  // namespace freshet::base

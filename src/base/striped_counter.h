@@ -1,0 +1,35 @@
+// A counter that many threads add to without meeting on one cache line. Reading sums the stripes. May use nothing else.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace freshet::base {
+
+class StripedCounter {
+ public:
+  void add(std::uint64_t n = 1) { stripes_[stripe()].value.fetch_add(n, std::memory_order_relaxed); }
+  std::uint64_t sum() const {
+    std::uint64_t total = 0;
+    for (const auto& stripe : stripes_) total += stripe.value.load(std::memory_order_relaxed);
+    return total;
+  }
+
+ private:
+  static constexpr std::size_t kStripes = 16;
+  struct alignas(64) Stripe {
+    std::atomic<std::uint64_t> value{0};
+  };
+
+  static std::size_t stripe() {
+    static std::atomic<std::size_t> next{0};
+    thread_local const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed) % kStripes;
+    return mine;
+  }
+
+  std::array<Stripe, kStripes> stripes_;
+};
+
+}  // namespace freshet::base

@@ -1,0 +1,151 @@
+// The engine's life, its statistics, and the calls that pass through. Reads stand in reads.cc, writes in writes.cc.
+#include "cache/composed_engine.h"
+
+#include <fmt/format.h>
+
+#include "eviction/s3_fifo.h"
+
+namespace freshet::cache {
+namespace {
+
+// On so many operation locks two threads seldom meet; at the smallest memory a shard still holds some entries.
+constexpr unsigned kTableShardsMax = 256;
+constexpr std::size_t kShardBytesMin = 1 << 20;
+
+memory::TableOptions table_options(const EngineOptions& options) {
+  memory::TableOptions table;
+  table.capacity_bytes = options.memory_bytes;
+  table.value_bytes_max = options.cached_value_bytes_max;
+  table.shards = kTableShardsMax;
+  while (table.shards > 1 && options.memory_bytes / table.shards < kShardBytesMin) table.shards /= 2;
+  table.policy = eviction::make_s3_fifo;
+  return table;
+}
+
+}  // namespace
+
+ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
+    : options_(options),
+      table_(table_options(options)),
+      storage_(std::move(parts.storage)),
+      ownership_(std::move(parts.ownership)),
+      loop_(std::make_unique<net::Loop>("freshet-engine")),
+      collection_(std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits)) {
+  collection_->follow(*ownership_);
+}
+
+// The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
+ComposedEngine::~ComposedEngine() {
+  release();
+  ownership_->listen(nullptr);
+  collection_->stop();
+  storage_.reset();
+  loop_.reset();
+}
+
+void ComposedEngine::release() {
+  if (!released_.exchange(true)) ownership_->release();
+}
+
+base::Nanoseconds ComposedEngine::read_deadline(base::Nanoseconds asked) const {
+  return asked == base::kForever ? base::now() + options_.read_deadline : asked;
+}
+
+base::Nanoseconds ComposedEngine::write_deadline(base::Nanoseconds asked) const {
+  return asked == base::kForever ? base::now() + options_.write_deadline : asked;
+}
+
+void ComposedEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
+                          Callback<storage::ScanReply> done) {
+  deadline = read_deadline(deadline);
+  storage_->scan(cursor, limit, deadline, [this, deadline, done = std::move(done)](Result<storage::ScanReply> reply) {
+    if (!reply) return done(std::move(reply));
+    keep_present(std::move(*reply), deadline, done);
+  });
+}
+
+// Keys whose deadline has passed are removed before they are left out, as every other read does it.
+void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done) {
+  std::vector<std::string> due;
+  for (const auto& key : reply.keys) {
+    if (key.expires_at_ms != 0 && key.expires_at_ms <= reply.database_ms) due.push_back(key.key);
+  }
+  if (due.empty()) return done(std::move(reply));
+  get_many(std::move(due), {Level::linearizable, 0, deadline},
+           [reply = std::move(reply), done = std::move(done)](Result<std::vector<Reading>> readings) mutable {
+             if (!readings) return done(std::move(readings).error());
+             std::size_t next = 0;
+             std::erase_if(reply.keys, [&](const storage::ScanReply::Key& key) {
+               const bool was_due = key.expires_at_ms != 0 && key.expires_at_ms <= reply.database_ms;
+               return was_due && !(*readings)[next++].present;
+             });
+             done(std::move(reply));
+           });
+}
+
+void ComposedEngine::count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) {
+  storage_->count(read_deadline(deadline), std::move(done));
+}
+
+std::size_t ComposedEngine::evict(std::string_view key) { return table_.erase(key, base::hash_of(key)) ? 1 : 0; }
+
+std::size_t ComposedEngine::evict_if(base::FunctionRef<bool(std::string_view key)> leaves) {
+  return table_.erase_if([&](const memory::Entry& entry) { return leaves(entry.key()); });
+}
+
+std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::string_view key) {
+  const auto now = base::now();
+  const auto slot = base::slot_of(key);
+  std::vector<std::pair<std::string, std::string>> lines;
+  lines.emplace_back("collection", "freshet.kv (guarded: every write goes through Freshet)");
+  lines.emplace_back("slot", fmt::format("{}", slot));
+  lines.emplace_back("cell", fmt::format("{}", base::cell_of(slot)));
+  const auto guard = collection_->guard_of(key);
+  if (guard) {
+    lines.emplace_back("guard", guard->token().to_text());
+    lines.emplace_back("ownership period", fmt::format("{}", guard->slice()->period()));
+  } else {
+    lines.emplace_back("guard", "none: reads go to storage uncached, writes wait for it or fail");
+  }
+  std::string cached = "no";
+  const bool found = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
+    const std::string what = entry.present() ? fmt::format("{} bytes", entry.value().size()) : "known to be absent";
+    if (!collection_->is_proven(entry, now)) {
+      cached = what + ", but not proven current: the slice was lost since";
+    } else if (collection_->seems_due(entry.expires_at_ms())) {
+      cached = what + ", but its deadline has passed: the next read removes it in storage";
+    } else {
+      cached = fmt::format("{}, version {}", what, entry.version());
+    }
+  });
+  lines.emplace_back("cached", cached);
+  if (!found) {
+    lines.emplace_back("why not", "not read or written since it was evicted, or the last read overlapped a write, or larger than " +
+                                      fmt::format("{} bytes", options_.cached_value_bytes_max));
+  }
+  lines.emplace_back("best level", guard ? "linearizable, from memory" : "linearizable, from storage");
+  return lines;
+}
+
+EngineStats ComposedEngine::stats() const {
+  const auto collection = collection_->stats();
+  EngineStats stats;
+  stats.table = table_.stats();
+  stats.hits = hits_.sum();
+  stats.misses = collection.misses;
+  stats.joined_fills = collection.joined_fills;
+  stats.fills_cached = collection.fills_cached;
+  stats.fills_not_cached = collection.fills_not_cached;
+  stats.writes = collection.writes;
+  stats.writes_cached = collection.writes_cached;
+  stats.guard_mismatches = collection.guard_mismatches;
+  stats.guards_set = collection.guards.set;
+  stats.guard_failures = collection.guards.failed;
+  stats.unknown_outcomes = collection.unknown_outcomes;
+  stats.unknown_resolved = collection.unknown_resolved;
+  stats.operations_in_flight = collection.operations_in_flight;
+  stats.slots_guarded = collection.guards.slots;
+  return stats;
+}
+
+}  // namespace freshet::cache

@@ -1,0 +1,98 @@
+// Writes: straight ones, and those that read and decide first.
+#include "cache/composed_engine.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace freshet::cache {
+namespace {
+
+// Times that an update reads, decides and writes before it answers that others are always faster.
+constexpr int kUpdateAttemptsMax = 64;
+
+std::optional<Error> check(const std::vector<Mutation>& mutations) {
+  if (mutations.empty()) return Error::of(ErrorCode::invalid_argument, "a write without keys");
+  if (mutations.size() > storage::kBatchKeysMax) {
+    return Error::of(ErrorCode::invalid_argument,
+                     fmt::format("a write of {} keys; at most {} go into one", mutations.size(), storage::kBatchKeysMax),
+                     "send several smaller writes");
+  }
+  for (const auto& mutation : mutations) {
+    if (mutation.key.size() > storage::kKeyBytesMax) {
+      return Error::of(ErrorCode::out_of_range,
+                       fmt::format("a key of {} bytes; at most {} are allowed", mutation.key.size(), storage::kKeyBytesMax));
+    }
+    if (mutation.value.size() > storage::kValueBytesMax) {
+      return Error::of(ErrorCode::out_of_range,
+                       fmt::format("a value of {} bytes; at most {} are allowed", mutation.value.size(), storage::kValueBytesMax));
+    }
+  }
+  std::vector<std::string_view> keys;
+  for (const auto& mutation : mutations) keys.push_back(mutation.key);
+  std::sort(keys.begin(), keys.end());
+  if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) {
+    return Error::of(ErrorCode::invalid_argument, "one write names a key twice", "name each key once");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void ComposedEngine::write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
+                           Callback<storage::WriteReply> done) {
+  if (auto error = check(mutations)) return done(std::move(*error));
+  collection_->write(std::move(mutations), all_or_nothing, write_deadline(deadline), std::move(done));
+}
+
+struct ComposedEngine::Update {
+  std::string key;
+  Decide decide;
+  base::Nanoseconds deadline = 0;
+  Callback<UpdateOutcome> done;
+  KeyState current;
+  int attempts = 0;
+};
+
+void ComposedEngine::update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) {
+  auto update = std::make_shared<Update>();
+  update->key = std::move(key);
+  update->decide = std::move(decide);
+  update->deadline = write_deadline(deadline);
+  update->done = std::move(done);
+  attempt(update);
+}
+
+void ComposedEngine::attempt(const std::shared_ptr<Update>& update) {
+  if (++update->attempts > kUpdateAttemptsMax) {
+    return update->done(Error::of(ErrorCode::busy,
+                                  fmt::format("other writers came first {} times; nothing was written", kUpdateAttemptsMax),
+                                  "retry later"));
+  }
+  get(update->key, {Level::linearizable, 0, update->deadline}, [this, update](Result<Reading> reading) {
+    if (!reading) return update->done(std::move(reading).error());
+    update->current = KeyState{reading->present, std::move(reading->value), reading->version, {}, reading->expires_at_ms};
+    decide_and_write(update);
+  });
+}
+
+void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update) {
+  auto decision = update->decide(update->current, database_now_ms());
+  if (!decision) return update->done(std::move(decision).error());
+  if (!*decision) return update->done(UpdateOutcome{false, update->current, update->current});
+  auto mutation = std::move(**decision);
+  mutation.key = update->key;
+  mutation.condition = update->current.present ? storage::Condition::if_version : storage::Condition::if_absent;
+  mutation.version = update->current.version;
+  std::vector<Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  write(std::move(mutations), false, update->deadline, [this, update](Result<storage::WriteReply> reply) {
+    if (!reply) return update->done(std::move(reply).error());
+    auto& outcome = reply->front();
+    if (!outcome) return update->done(std::move(outcome).error());
+    if (!outcome->applied) return attempt(update);  // Somebody came first; what they left is in memory, or read again.
+    update->done(UpdateOutcome{true, std::move(update->current), std::move(outcome->after)});
+  });
+}
+
+}  // namespace freshet::cache

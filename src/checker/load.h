@@ -1,0 +1,33 @@
+// The load: clients and SQL readers on a few contended keys, judged while it runs and at its end.
+// May use the checker and client rooms.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "checker/check_command.h"
+#include "checker/judge.h"
+#include "checker/load_client.h"
+
+namespace freshet::checker {
+
+struct LoadReport {
+  std::string refused;              // Why no load was run; empty if one was.
+  std::uint64_t seed = 0;
+  Abilities abilities;
+  double seconds = 0;               // Of load, judging not counted.
+  std::uint64_t operations = 0;     // Begun, failed ones included.
+  std::uint64_t reconnects = 0;
+  std::map<std::string, std::uint64_t> errors;  // By their first word.
+  std::string last_error;
+  std::string online_violation;     // The first one that the value-history checker found, ready to print.
+  Judgement judgement;              // Of both checkers, over every key's history.
+
+  bool violated() const { return !online_violation.empty() || judgement.violations > 0; }
+};
+
+// Runs the load that the options describe (self_test and json are not looked at). A violation ends it early.
+LoadReport run_load(const CheckOptions& options);
+
+}  // namespace freshet::checker

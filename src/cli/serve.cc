@@ -1,0 +1,100 @@
+// `freshet serve`: configuration, engine, server; and an orderly end on SIGTERM and SIGINT: ownership first, so that
+// another process can take over at once, then the clients. A second signal ends the process where it stands.
+#include <fmt/format.h>
+
+#include "base/config_schema.h"
+#include "base/log.h"
+#include "cli/arguments.h"
+#include "cli/process_options.h"
+#include "cli/stop_signals.h"
+#include "server/server.h"
+
+namespace freshet::cli {
+namespace {
+
+// A text in quotes, as TOML reads it.
+std::string toml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+void print_config(const base::Config& config) {
+  std::string_view section;
+  for (const base::Setting& setting : base::settings()) {
+    if (setting.section() != section) {
+      section = setting.section();
+      fmt::print("[{}]\n", section);
+    }
+    const auto text = base::text_of(config, setting);
+    const bool number = setting.type == base::SettingType::integer;
+    if (setting.secret && text != base::text_of({}, setting)) {
+      fmt::print("# {} is set\n", setting.name());
+    } else {
+      fmt::print("{} = {}\n", setting.name(), number ? text : toml_text(text));
+    }
+  }
+}
+
+int serve(const base::Config& config) {
+  base::set_log_level(*base::parse_log_level(config.log_level));
+  StopSignals signals;
+  LiveSettings settings(config);
+  auto engine = cache::Engine::open(engine_options(config));
+  if (!engine) {
+    print_error("serve", engine.error());
+    return kExitFailed;
+  }
+  auto server = server::Server::start(server_options(config), **engine, settings);
+  if (!server) {
+    print_error("serve", server.error());
+    return kExitFailed;
+  }
+  settings.on_change([&](const base::Config& changed) {
+    base::set_log_level(*base::parse_log_level(changed.log_level));
+    (*engine)->set_memory(static_cast<std::size_t>(changed.memory_bytes));
+    const auto options = server_options(changed);
+    (*server)->set_clients_max(options.clients_max);
+    (*server)->set_idle_timeout(options.idle_timeout_seconds);
+  });
+  base::log_info("serve", "ready on {}, storage {}", (*server)->endpoint().to_text(),
+                 config.storage_url == "embedded" ? "embedded in " + config.data_directory : std::string("PostgreSQL"));
+
+  const int signal = *signals.wait();
+  base::log_info("serve", "stopping on signal {}", signal);
+  settings.on_change(nullptr);
+  (*engine)->release();
+  server->reset();
+  engine->reset();
+  base::log_info("serve", "stopped");
+  return kExitFine;
+}
+
+}  // namespace
+
+int run_serve(Arguments arguments) {
+  CLI::App app("Serves clients that speak the Redis protocol.", "freshet serve");
+  ConfigFlags flags(app);
+  bool check_config = false;
+  app.add_flag("--check-config", check_config, "read the configuration, print it or what is wrong with it, and stop");
+  if (const auto exit_code = parse(app, arguments)) return *exit_code;
+  const auto config = flags.config();
+  if (!config) {
+    print_error("serve", config.error());
+    return kExitUsage;
+  }
+  if (check_config) {
+    print_config(*config);
+    return kExitFine;
+  }
+  return serve(*config);
+}
+
+}  // namespace freshet::cli

@@ -1,0 +1,25 @@
+// SIGTERM and SIGINT as events that the main thread waits for. Make one before any other thread starts. May use the
+// operating system only.
+#pragma once
+
+#include <signal.h>
+
+#include <optional>
+
+#include "base/clock.h"
+
+namespace freshet::cli {
+
+class StopSignals {
+ public:
+  // Keeps the signals from this thread, and so from those that it starts; and SIGPIPE from everybody.
+  StopSignals();
+
+  // The first signal; nothing if none came within `wait`. From then on the next one ends the process at once.
+  std::optional<int> wait(base::Nanoseconds wait = base::kForever);
+
+ private:
+  sigset_t signals_;
+};
+
+}  // namespace freshet::cli

@@ -1,0 +1,141 @@
+// Linearizable reads and writes over one guarded collection: the algorithms of WriteGuards (OSDI 2026), with what Freshet adds
+// (shared fills, versions, unknown outcomes, narrow renewal). docs/CONSISTENCY.md carries the argument; the names here are
+// its names.
+//
+// May use memory, storage, ownership, net. Thread-safe. Callbacks run on storage's threads or the loop's, without locks held.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "consistency/guards.h"
+#include "consistency/operations.h"
+#include "consistency/protections.h"
+#include "memory/table.h"
+
+namespace freshet::consistency {
+
+struct CollectionLimits {
+  GuardLimits guards;
+  int write_attempts_max = 16;              // Times a write is sent again after guard mismatches and fenced losses.
+  std::size_t held_writes_max = 10'000;     // A key's writes held back while an outcome is being found out.
+  int expiry_rounds_max = 8;                // Reads that find a key due, whose removal finds it extended, and again.
+  base::Nanoseconds clock_period = 5 * base::kSecond;          // The database's clock is asked for at least so often.
+  base::Nanoseconds forget_period = 100 * base::kMillisecond;  // Tombstones are dropped in batches.
+  std::size_t tombstones_max = 65'536;      // More are left to storage's own sweep.
+};
+
+struct CollectionStats {
+  std::uint64_t misses = 0;
+  std::uint64_t joined_fills = 0;
+  std::uint64_t fills_cached = 0;
+  std::uint64_t fills_not_cached = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t writes_cached = 0;
+  std::uint64_t guard_mismatches = 0;
+  std::uint64_t unknown_outcomes = 0;
+  std::uint64_t unknown_resolved = 0;
+  std::uint64_t held_writes = 0;
+  std::uint64_t operations_in_flight = 0;  // Keys with an operation in flight.
+  GuardStats guards;
+};
+
+class GuardedCollection {
+ public:
+  // To end: stop(), destroy the storage, destroy the loop, then this object.
+  GuardedCollection(memory::Table& table, storage::Storage& storage, net::Loop& loop, Protections protections = {},
+                    CollectionLimits limits = {});
+
+  // Takes over the ownership's changes. Call once.
+  void follow(ownership::Ownership& ownership);
+  void stop();
+
+  // True if the entry was current at `now`: its slice has been this node's ever since it was cached. The caller read `now`
+  // from the clock during its operation.
+  bool is_proven(const memory::Entry& entry, base::Nanoseconds now) const {
+    if (!protections_.lease_check) return true;
+    return static_cast<const ownership::SliceHandle*>(entry.witness())->is_still_assigned(now);
+  }
+  // True if the record's deadline has passed, as far as this node knows the database's clock.
+  bool seems_due(std::int64_t expires_at_ms) const {
+    if (expires_at_ms == 0) return false;
+    return clock_offset_ms_.load(std::memory_order_relaxed) == kClockUnknown || expires_at_ms <= database_now_ms();
+  }
+  // A lower bound of the database's clock (ms since 1970), from its last answer and the time since; drift aside. Before its
+  // first answer: this machine's clock.
+  std::int64_t database_now_ms() const;
+
+  // Reads keys from storage, caching what may be cached. `done` runs once for each key, with its index.
+  using ReadDone = std::function<void(std::size_t index, const Result<ReadAnswer>&)>;
+  void read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
+
+  // Writes as one transaction. Tokens, operation id and attempt deadlines are filled in here.
+  void write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
+             storage::Callback<storage::WriteReply> done);
+
+  GuardRef guard_of(std::string_view key) const { return guards_.current(base::slot_of(key), base::now()); }
+  CollectionStats stats() const;
+
+ private:
+  struct Write;
+  using WriteRef = std::shared_ptr<Write>;
+
+  static constexpr std::size_t kShards = 64;
+  static constexpr std::int64_t kClockUnknown = INT64_MIN;
+  OperationShard& shard_of(std::uint64_t hash) { return shards_[hash >> 58]; }
+  void note_database_clock(std::int64_t database_ms);
+  void follow_database_clock();
+
+  // reading.cc
+  void read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
+  bool join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
+  void on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer);
+  void expire_then_answer(std::string key, base::Nanoseconds deadline, int round,
+                          std::function<void(const Result<ReadAnswer>&)> done);
+
+  // writing.cc
+  void start(const WriteRef& write);
+  bool register_parts(const WriteRef& write);
+  void send(const WriteRef& write);
+  void on_written(const WriteRef& write, Result<storage::WriteReply> reply);
+  void on_applied(const WriteRef& write, storage::WriteReply reply);
+  void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
+  void settle_all(const WriteRef& write, bool definite, bool was_unknown);
+  void cache_write(const WritePart& part, const Settled& settled);
+  void note_tombstone(const WritePart& part, const storage::KeyState& state);
+  void forget_tombstones();
+
+  // resolving.cc
+  void resolve(const WriteRef& write);
+  void await_fence(const WriteRef& write, std::size_t next_part);
+  void find_out(const WriteRef& write, bool owned);
+  void conclude(const WriteRef& write, const std::vector<storage::KeyState>& states, bool owned);
+  void give_up(const WriteRef& write, std::string why);
+
+  memory::Table& table_;
+  storage::Storage& storage_;
+  net::Loop& loop_;
+  const Protections protections_;
+  const CollectionLimits limits_;
+  Guards guards_;
+  std::array<OperationShard, kShards> shards_;
+  std::atomic<bool> stopped_{false};
+  std::atomic<std::int64_t> clock_offset_ms_{kClockUnknown};
+
+  std::mutex tombstones_mutex_;
+  std::vector<storage::Tombstone> tombstones_;
+  bool forget_armed_ = false;
+
+  struct Counters {
+    std::atomic<std::uint64_t> misses{0}, joined_fills{0}, fills_cached{0}, fills_not_cached{0}, writes{0}, writes_cached{0},
+        guard_mismatches{0}, unknown_outcomes{0}, unknown_resolved{0}, held_writes{0};
+  } counters_;
+};
+
+}  // namespace freshet::consistency

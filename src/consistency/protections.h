@@ -1,0 +1,30 @@
+// The protections of the design, each with a switch in test builds: a test takes one away and must then find the anomaly that
+// it rules out. In a release they are constants, and the code that asks for them disappears.
+#pragma once
+
+namespace freshet::consistency {
+
+#if FRESHET_PROTECTION_SWITCHES
+#define FRESHET_PROTECTION bool
+#else
+#define FRESHET_PROTECTION static constexpr bool
+#endif
+
+struct Protections {
+  // Rule 1: a guard counts only if its set_guard call began and ended inside one ownership period.
+  FRESHET_PROTECTION ownership_contained = true;
+  // Rule 2: at most one outstanding set_guard a key within a period: a call given up is never installed.
+  FRESHET_PROTECTION non_overlapping = true;
+  // Rule 3: every set_guard call, retries included, uses a fresh token.
+  FRESHET_PROTECTION unique_tokens = true;
+  // An operation that overlapped a write on its key is not cached.
+  FRESHET_PROTECTION overlapped = true;
+  // A hit, and what is cached, need the slice to be still assigned by the clock.
+  FRESHET_PROTECTION lease_check = true;
+  // A write of unknown outcome is fenced by a fresh guard before anything is concluded about it.
+  FRESHET_PROTECTION fence_unknown = true;
+};
+
+#undef FRESHET_PROTECTION
+
+}  // namespace freshet::consistency

@@ -1,0 +1,131 @@
+// Reads that go to storage: shared fills, what may be cached, and keys whose deadline has passed.
+#include "consistency/guarded_collection.h"
+
+namespace freshet::consistency {
+
+void GuardedCollection::read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
+  const auto shared_keys = std::make_shared<const std::vector<std::string>>(keys);
+  read_once(std::move(keys), deadline,
+            [this, shared_keys, deadline, done = std::move(done)](std::size_t index, const Result<ReadAnswer>& answer) {
+              const bool due = answer && answer->state.present && answer->state.expires_at_ms != 0 &&
+                               answer->state.expires_at_ms <= answer->database_ms;
+              const auto& key = (*shared_keys)[index];
+              // Only the owner may say "absent" of a key that storage still holds, and only after removing it: another's
+              // cache may show it for as long as storage does.
+              if (!due || !guard_of(key)) return done(index, answer);
+              expire_then_answer(key, deadline, 1, [done, index](const Result<ReadAnswer>& settled) { done(index, settled); });
+            });
+}
+
+void GuardedCollection::expire_then_answer(std::string key, base::Nanoseconds deadline, int round,
+                                           std::function<void(const Result<ReadAnswer>&)> done) {
+  storage::Mutation expire;
+  expire.kind = storage::MutationKind::expire;
+  expire.key = key;
+  std::vector<storage::Mutation> mutations;
+  mutations.push_back(std::move(expire));
+  write(std::move(mutations), false, deadline, [=, this](Result<storage::WriteReply> reply) {
+    if (!reply) return done(std::move(reply).error());
+    auto& outcome = reply->front();
+    if (!outcome) return done(std::move(outcome).error());
+    if (outcome->applied || !outcome->after.present) return done(ReadAnswer{std::move(outcome->after), database_now_ms()});
+    // Somebody gave it a new deadline or value in between: that is the answer, unless it is due again.
+    read_once({key}, deadline, [=, this](std::size_t, const Result<ReadAnswer>& answer) {
+      const bool due = answer && answer->state.present && answer->state.expires_at_ms != 0 &&
+                       answer->state.expires_at_ms <= answer->database_ms;
+      if (!due || round >= limits_.expiry_rounds_max) return done(answer);
+      expire_then_answer(key, deadline, round + 1, done);
+    });
+  });
+}
+
+void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
+  std::vector<std::shared_ptr<Fill>> begun;
+  const auto shared_done = std::make_shared<const ReadDone>(std::move(done));
+  for (std::size_t index = 0; index < keys.size(); ++index) {
+    auto tell = [shared_done, index](const Result<ReadAnswer>& answer) { (*shared_done)(index, answer); };
+    if (join_or_begin(keys[index], ReadWaiter{deadline, std::move(tell)}, begun)) {
+      counters_.joined_fills.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  counters_.misses.fetch_add(keys.size(), std::memory_order_relaxed);
+  for (std::size_t first = 0; first < begun.size(); first += storage::kBatchKeysMax) {
+    const auto last = std::min(begun.size(), first + storage::kBatchKeysMax);
+    std::vector<std::shared_ptr<Fill>> batch(begun.begin() + static_cast<std::ptrdiff_t>(first),
+                                             begun.begin() + static_cast<std::ptrdiff_t>(last));
+    std::vector<std::string> batch_keys;
+    for (const auto& fill : batch) batch_keys.push_back(fill->key);
+    storage_.read(std::move(batch_keys), deadline, [this, batch = std::move(batch)](Result<storage::ReadReply> reply) {
+      if (reply) note_database_clock(reply->database_ms);
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (reply) {
+          on_fill(batch[i], ReadAnswer{std::move(reply->states[i]), reply->database_ms});
+        } else {
+          on_fill(batch[i], reply.error());
+        }
+      }
+    });
+  }
+}
+
+// Joins a fill in flight (true), or registers a new one that the caller sends. The guard is taken with the key's lock held:
+// a write of unknown outcome leaves the map only after its guard has been dropped, so whoever does not see the write here does
+// not see its guard either.
+bool GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun) {
+  const auto hash = base::hash_of(key);
+  auto& shard = shard_of(hash);
+  std::lock_guard lock(shard.mutex);
+  auto& operations = shard.at(key);
+  const auto now = base::now();
+  for (const auto& fill : operations.fills) {
+    if (fill->deadline > waiter.deadline || !fill->may_be_joined(now)) continue;
+    fill->waiters.push_back(std::move(waiter));
+    return true;
+  }
+  auto fill = std::make_shared<Fill>();
+  fill->key = key;
+  fill->hash = hash;
+  fill->guard = guards_.current(base::slot_of(key), now);
+  fill->deadline = waiter.deadline;
+  fill->waiters.push_back(std::move(waiter));
+  begin_fill(operations, fill);
+  begun.push_back(std::move(fill));
+  return false;
+}
+
+void GuardedCollection::on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer) {
+  std::vector<ReadWaiter> waiters;
+  {
+    auto& shard = shard_of(fill->hash);
+    std::lock_guard lock(shard.mutex);
+    end_fill(shard.at(fill->key), fill);
+    shard.remove_if_idle(fill->key);
+    waiters.swap(fill->waiters);
+    // May be cached: a guard was there when the read began (no earlier owner), no write of ours overlapped it, and the slice
+    // is still assigned (no later owner).
+    const bool alone = !fill->overlapped || !protections_.overlapped;
+    const bool assigned = fill->guard && (!protections_.lease_check || fill->guard->slice()->is_still_assigned(base::now()));
+    if (answer && alone && assigned) {
+      const auto& state = answer->state;
+      const bool cached = table_.insert({fill->key, fill->hash, state.present, state.value, state.version,
+                                         state.expires_at_ms, fill->guard->slice()});
+      (cached ? counters_.fills_cached : counters_.fills_not_cached).fetch_add(1, std::memory_order_relaxed);
+    } else {
+      counters_.fills_not_cached.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  const auto now = base::now();
+  const bool timed_out = !answer && answer.error().code == ErrorCode::deadline_exceeded;
+  for (auto& waiter : waiters) {
+    if (timed_out && waiter.deadline > now && !stopped_) {
+      // It joined a fill with less time than its own: it still has some.
+      read_once({fill->key}, waiter.deadline, [done = std::move(waiter.done)](std::size_t, const Result<ReadAnswer>& again) {
+        done(again);
+      });
+    } else {
+      waiter.done(answer);
+    }
+  }
+}
+
+}  // namespace freshet::consistency

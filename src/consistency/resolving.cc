@@ -1,0 +1,75 @@
+// Writes whose answer was lost. Sending them again blindly would apply an increment twice; taking them for lost would let
+// them land later. So: fence the attempt with a fresh guard, hold the key's other writes back, and look whether it landed.
+#include "consistency/write.h"
+
+namespace freshet::consistency {
+
+void GuardedCollection::resolve(const WriteRef& write) {
+  counters_.unknown_outcomes.fetch_add(1, std::memory_order_relaxed);
+  for (auto& part : write->parts) {
+    auto& shard = shard_of(part.hash);
+    std::lock_guard lock(shard.mutex);
+    auto& operations = shard.at(part.key);
+    ++operations.unknown;
+    operations.group.cacheable = false;
+  }
+  if (!protections_.fence_unknown) return find_out(write, true);
+  for (const auto& part : write->parts) guards_.renew(part.slot, part.guard);
+  await_fence(write, 0);
+}
+
+// The guard under which the lost attempt was sent has been dropped: any guard that comes now was asked for later, and once it
+// is there the attempt is applied or never will be.
+void GuardedCollection::await_fence(const WriteRef& write, std::size_t next_part) {
+  if (next_part == write->parts.size()) return find_out(write, true);
+  guards_.wait(write->parts[next_part].slot, write->deadline, [this, write, next_part](Result<GuardRef> guard) {
+    if (guard) return await_fence(write, next_part + 1);
+    if (guard.error().code == ErrorCode::not_owner) return find_out(write, false);
+    give_up(write, "no fresh write guard within the deadline");
+  });
+}
+
+void GuardedCollection::find_out(const WriteRef& write, bool owned) {
+  std::vector<std::string> keys;
+  for (const auto& part : write->parts) keys.push_back(part.key);
+  storage_.read(std::move(keys), write->deadline, [this, write, owned](Result<storage::ReadReply> reply) {
+    if (!reply) return give_up(write, "storage did not say whether it landed (" + reply.error().what + ")");
+    conclude(write, reply->states, owned);
+  });
+}
+
+void GuardedCollection::conclude(const WriteRef& write, const std::vector<storage::KeyState>& states, bool owned) {
+  bool landed = false;
+  bool alone = true;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    landed |= states[i].operation == write->operation;
+    alone &= !write->parts[i].overlapped;
+  }
+  if (!landed && (!owned || !alone)) {
+    return give_up(write, owned ? "another write on the key was in flight with it" : "this node lost the slot meanwhile");
+  }
+  counters_.unknown_resolved.fetch_add(1, std::memory_order_relaxed);
+  settle_all(write, false, true);
+  if (!landed) return start(write);  // Fenced and not there: it never happened.
+  storage::WriteReply reply;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (states[i].operation != write->operation) {
+      reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
+                                "read the key to see"));
+    } else if (write->mutations[i].want_before) {
+      reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write was applied, but the answer with the value before was lost",
+                                "do not send it again"));
+    } else {
+      reply.push_back(storage::MutationOutcome{true, states[i], std::nullopt});
+    }
+  }
+  write->done(std::move(reply));
+}
+
+void GuardedCollection::give_up(const WriteRef& write, std::string why) {
+  settle_all(write, false, true);
+  write->done(Error::of(ErrorCode::unknown_outcome, "the write may have been applied: its answer was lost and " + why,
+                        "read the key before sending it again"));
+}
+
+}  // namespace freshet::consistency

@@ -1,0 +1,168 @@
+// Writes: evict, mark what they overlap, send under the guard's token, cache what may be cached.
+#include "consistency/write.h"
+
+#include <fmt/format.h>
+
+namespace freshet::consistency {
+
+void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
+                              storage::Callback<storage::WriteReply> done) {
+  counters_.writes.fetch_add(1, std::memory_order_relaxed);
+  auto write = std::make_shared<Write>();
+  write->parts.reserve(mutations.size());
+  for (const auto& mutation : mutations) {
+    write->parts.push_back({mutation.key, base::hash_of(mutation.key), base::slot_of(mutation.key), nullptr, false});
+  }
+  write->mutations = std::move(mutations);
+  write->all_or_nothing = all_or_nothing;
+  write->deadline = deadline;
+  write->done = std::move(done);
+  start(write);
+}
+
+void GuardedCollection::start(const WriteRef& write) {
+  if (stopped_) return write->done(Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node"));
+  if (base::now() >= write->deadline) {
+    return write->done(Error::of(ErrorCode::deadline_exceeded, "the deadline passed; nothing was written", "retry"));
+  }
+  if (++write->attempts > limits_.write_attempts_max) {
+    return write->done(Error::of(ErrorCode::guard_mismatch,
+                                 fmt::format("storage refused the write's guard {} times; nothing was written",
+                                             limits_.write_attempts_max),
+                                 "retry; see whether two nodes believe to own the same slots"));
+  }
+  if (register_parts(write)) send(write);
+}
+
+// Registers every key of the write. False: it waits, for a guard or for another write's outcome, and starts again later.
+bool GuardedCollection::register_parts(const WriteRef& write) {
+  for (std::size_t i = 0; i < write->parts.size(); ++i) {
+    auto& part = write->parts[i];
+    auto& shard = shard_of(part.hash);
+    bool missing_guard = false;
+    bool full = false;
+    {
+      std::lock_guard lock(shard.mutex);
+      auto& operations = shard.at(part.key);
+      part.guard = guards_.current(part.slot, base::now());
+      part.overlapped = false;
+      if (operations.unknown == 0 && part.guard) {
+        table_.erase(part.key, part.hash);
+        begin_write(operations, part);
+        continue;
+      }
+      missing_guard = operations.unknown == 0;
+      full = !missing_guard && operations.held.size() >= limits_.held_writes_max;
+      if (!missing_guard && !full) {
+        operations.held.push_back([this, write] { start(write); });
+        counters_.held_writes.fetch_add(1, std::memory_order_relaxed);
+      }
+      shard.remove_if_idle(part.key);
+    }
+    // Never sent: the keys registered so far are let go. That they were evicted and marked overlapped costs a fill.
+    for (std::size_t j = 0; j < i; ++j) settle(write->parts[j], nullptr, true, false);
+    if (full) {
+      write->done(Error::of(ErrorCode::busy, "too many writes wait for one key; nothing was written", "retry later"));
+    } else if (missing_guard) {
+      --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
+      guards_.wait(part.slot, write->deadline, [this, write](Result<GuardRef> guard) {
+        guard ? start(write) : write->done(std::move(guard).error());
+      });
+    }
+    return false;
+  }
+  return true;
+}
+
+void GuardedCollection::send(const WriteRef& write) {
+  const auto now = base::now();
+  storage::WriteRequest request;
+  write->operation = storage::OperationId::make();
+  request.operation = write->operation;
+  request.all_or_nothing = write->all_or_nothing;
+  request.mutations = write->mutations;
+  for (std::size_t i = 0; i < write->parts.size(); ++i) request.mutations[i].token = write->parts[i].guard->token();
+  // An attempt gets half of the time that is left: if its answer is lost, the other half serves to find its outcome.
+  request.deadline = write->deadline == base::kForever ? write->deadline : now + (write->deadline - now) / 2;
+  storage_.write(std::move(request),
+                 [this, write](Result<storage::WriteReply> reply) { on_written(write, std::move(reply)); });
+}
+
+void GuardedCollection::on_written(const WriteRef& write, Result<storage::WriteReply> reply) {
+  if (reply) return on_applied(write, std::move(*reply));
+  switch (reply.error().code) {
+    case ErrorCode::guard_mismatch: {
+      counters_.guard_mismatches.fetch_add(1, std::memory_order_relaxed);
+      std::vector<std::pair<base::Slot, GuardRef>> refused;
+      for (const auto& part : write->parts) refused.emplace_back(part.slot, part.guard);
+      settle_all(write, true, false);
+      for (const auto& [slot, guard] : refused) guards_.renew(slot, guard);
+      return start(write);
+    }
+    case ErrorCode::unknown_outcome:
+      return resolve(write);
+    default:
+      settle_all(write, true, false);
+      return write->done(std::move(reply).error());
+  }
+}
+
+void GuardedCollection::on_applied(const WriteRef& write, storage::WriteReply reply) {
+  for (std::size_t i = 0; i < write->parts.size(); ++i) {
+    const storage::KeyState* state = reply[i] ? &reply[i]->after : nullptr;
+    settle(write->parts[i], state, true, false);
+  }
+  write->done(std::move(reply));
+}
+
+void GuardedCollection::settle_all(const WriteRef& write, bool definite, bool was_unknown) {
+  for (auto& part : write->parts) settle(part, nullptr, definite, was_unknown);
+}
+
+void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown) {
+  std::deque<std::function<void()>> released;
+  {
+    auto& shard = shard_of(part.hash);
+    std::lock_guard lock(shard.mutex);
+    auto& operations = shard.at(part.key);
+    if (was_unknown) --operations.unknown;
+    auto settled = end_write(operations, part, state, definite);
+    if (!protections_.overlapped && state) settled = {*state, part.guard->slice()};
+    if (settled.cache) cache_write(part, settled);
+    if (operations.unknown == 0) released.swap(operations.held);
+    if (operations.idle() && settled.cache) note_tombstone(part, *settled.cache);
+    shard.remove_if_idle(part.key);
+  }
+  for (auto& run : released) run();
+}
+
+void GuardedCollection::cache_write(const WritePart& part, const Settled& settled) {
+  if (protections_.lease_check && !settled.slice->is_still_assigned(base::now())) return;
+  const auto& state = *settled.cache;
+  if (table_.insert({part.key, part.hash, state.present, state.value, state.version, state.expires_at_ms, settled.slice})) {
+    counters_.writes_cached.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+// No operation is in flight on the key: nobody will ask for the tombstone's operation or version any more.
+void GuardedCollection::note_tombstone(const WritePart& part, const storage::KeyState& state) {
+  if (state.present || state.version == 0) return;
+  std::lock_guard lock(tombstones_mutex_);
+  if (tombstones_.size() >= limits_.tombstones_max) return;
+  tombstones_.push_back({part.key, state.version});
+  if (forget_armed_) return;
+  forget_armed_ = true;
+  loop_.after(limits_.forget_period, [this] { forget_tombstones(); });
+}
+
+void GuardedCollection::forget_tombstones() {
+  std::vector<storage::Tombstone> tombstones;
+  {
+    std::lock_guard lock(tombstones_mutex_);
+    forget_armed_ = false;
+    tombstones.swap(tombstones_);
+  }
+  if (!stopped_) storage_.forget(std::move(tombstones));
+}
+
+}  // namespace freshet::consistency

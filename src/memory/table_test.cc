@@ -1,0 +1,186 @@
+// Tests of memory/table.h: what it promises about entries, bytes and pins, with the simplest policy. The eviction room tests
+// it further, with its own policies, against a model and from many threads.
+#include "memory/table.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/slot.h"
+#include "memory/entry_list.h"
+
+namespace freshet::memory {
+namespace {
+
+// First in, first out.
+class Fifo final : public EvictionPolicy {
+ public:
+  void on_insert(Entry& entry) override { queue_.push_front(entry); }
+  void on_hit(Entry&) override {}
+  void on_replace(Entry& earlier, Entry& replacement) override { queue_.replace(earlier, replacement); }
+  void on_erase(Entry& entry) override { queue_.remove(entry); }
+  Entry* take_victim() override { return queue_.pop_back(); }
+  void set_capacity(std::size_t) override {}
+  std::size_t overhead_bytes() const override { return 0; }
+
+ private:
+  EntryList queue_;
+};
+
+constexpr std::size_t kMiB = 1 << 20;
+
+TableOptions options_of(std::size_t capacity_bytes, unsigned shards) {
+  TableOptions options;
+  options.capacity_bytes = capacity_bytes;
+  options.shards = shards;
+  options.policy = [](std::size_t) { return std::make_unique<Fifo>(); };
+  return options;
+}
+
+bool insert(Table& table, std::string_view key, std::string_view value, std::uint64_t version = 1) {
+  return table.insert({.key = key, .hash = base::hash_of(key), .value = value, .version = version});
+}
+std::string get(Table& table, std::string_view key) {
+  std::string value = "(none)";
+  table.visit(key, base::hash_of(key), [&](const Entry& entry) { value = entry.value(); });
+  return value;
+}
+
+TEST(Table, FindsWhatWasInserted) {
+  for (const unsigned shards : {1u, 2u, 256u}) {
+    Table table(options_of(64 * kMiB, shards));
+    for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(insert(table, "key" + std::to_string(i), "value" + std::to_string(i)));
+    for (int i = 0; i < 1'000; ++i) EXPECT_EQ(get(table, "key" + std::to_string(i)), "value" + std::to_string(i));
+    EXPECT_EQ(get(table, "key1000"), "(none)");
+    EXPECT_EQ(table.stats().entries, 1'000u);
+    EXPECT_EQ(table.stats().inserted, 1'000u);
+  }
+}
+
+TEST(Table, InsertReplaces) {
+  Table table(options_of(kMiB, 1));
+  insert(table, "a", "one");
+  const auto before = table.stats().bytes;
+  insert(table, "a", std::string(200, 'x'));
+  EXPECT_EQ(get(table, "a"), std::string(200, 'x'));
+  EXPECT_EQ(table.stats().entries, 1u);
+  EXPECT_EQ(table.stats().bytes - before, Entry::footprint_of(1, 200) - Entry::footprint_of(1, 3));
+}
+
+TEST(Table, EraseAndEraseIf) {
+  Table table(options_of(16 * kMiB, 16));
+  for (int i = 0; i < 100; ++i) insert(table, std::to_string(i), "v", static_cast<std::uint64_t>(i));
+  EXPECT_TRUE(table.erase("7", base::hash_of("7")));
+  EXPECT_FALSE(table.erase("7", base::hash_of("7")));
+  EXPECT_EQ(table.erase_if([](const Entry& entry) { return entry.version() % 2 == 1; }), 49u);
+  EXPECT_EQ(table.stats().entries, 50u);
+  EXPECT_EQ(table.stats().erased, 50u);
+  EXPECT_EQ(get(table, "8"), "v");
+  EXPECT_EQ(get(table, "9"), "(none)");
+  EXPECT_EQ(table.erase_if([](const Entry&) { return true; }), 50u);
+  EXPECT_EQ(table.stats().bytes, 0u) << "an empty table costs nothing";
+}
+
+TEST(Table, AbsentKeysAreEntriesToo) {
+  Table table(options_of(kMiB, 1));
+  table.insert({.key = "gone", .hash = base::hash_of("gone"), .present = false, .version = 5});
+  bool present = true;
+  EXPECT_TRUE(table.visit("gone", base::hash_of("gone"), [&](const Entry& entry) { present = entry.present(); }));
+  EXPECT_FALSE(present);
+}
+
+TEST(Table, ATooLargeValueIsNotTakenAndTheEarlierOneLeaves) {
+  auto options = options_of(kMiB, 1);
+  options.value_bytes_max = 1'000;
+  Table table(std::move(options));
+  insert(table, "a", "old");
+  EXPECT_TRUE(insert(table, "b", std::string(1'000, 'x')));
+  EXPECT_FALSE(insert(table, "a", std::string(1'001, 'x')));
+  EXPECT_EQ(get(table, "a"), "(none)");
+  EXPECT_EQ(table.stats().too_large, 1u);
+  EXPECT_EQ(table.stats().entries, 1u);
+}
+
+TEST(Table, AnEntryLargerThanAFairPartOfItsShardIsNotTaken) {
+  Table table(options_of(2 * 64 * 1024, 2));
+  insert(table, "a", "old");
+  EXPECT_FALSE(insert(table, "a", std::string(32 * 1024, 'x')));
+  EXPECT_EQ(get(table, "a"), "(none)");
+  EXPECT_TRUE(insert(table, "a", std::string(30 * 1024, 'x')));
+}
+
+TEST(Table, EvictsForRoomInThePolicysOrder) {
+  constexpr std::size_t kCapacity = 16 * 1024;
+  Table table(options_of(kCapacity, 1));
+  int inserted = 0;
+  for (; table.stats().evicted == 0; ++inserted) {
+    ASSERT_TRUE(insert(table, std::to_string(inserted), std::string(100, 'v')));
+    ASSERT_LE(table.stats().bytes, kCapacity);
+  }
+  EXPECT_EQ(get(table, "0"), "(none)");
+  EXPECT_EQ(get(table, "1"), std::string(100, 'v'));
+  // Every byte counts: no more was evicted than the index and one entry need.
+  EXPECT_GT(table.stats().bytes + Entry::footprint_of(3, 100) + 1024, kCapacity);
+}
+
+TEST(Table, CapacityChangesWhileItLives) {
+  Table table(options_of(kMiB, 4));
+  for (int i = 0; i < 2'000; ++i) insert(table, std::to_string(i), std::string(100, 'v'));
+  const auto full = table.stats();
+  table.set_capacity(kMiB / 8);
+  EXPECT_LE(table.stats().bytes, kMiB / 8);
+  EXPECT_EQ(table.stats().capacity_bytes, kMiB / 8);
+  EXPECT_GT(table.stats().entries, 0u);
+  EXPECT_EQ(table.stats().entries + table.stats().evicted - full.evicted, full.entries);
+  table.set_capacity(0);
+  EXPECT_EQ(table.stats().bytes, 0u);
+  EXPECT_FALSE(insert(table, "a", "v"));
+  table.set_capacity(kMiB);
+  EXPECT_TRUE(insert(table, "a", "v"));
+}
+
+TEST(Table, APinnedEntryOutlivesItsPlace) {
+  EntryRef pinned;
+  {
+    Table table(options_of(kMiB, 1));
+    insert(table, "a", "first");
+    pinned = table.pin("a", base::hash_of("a"));
+    ASSERT_TRUE(pinned);
+    EXPECT_FALSE(table.pin("b", base::hash_of("b")));
+    insert(table, "a", "second");
+    EXPECT_EQ(pinned->value(), "first");
+    EXPECT_EQ(get(table, "a"), "second");
+    EXPECT_TRUE(table.erase("a", base::hash_of("a")));
+    EXPECT_EQ(table.stats().bytes, 0u) << "what is pinned no longer counts";
+  }
+  EXPECT_EQ(pinned->value(), "first");
+}
+
+TEST(Table, KeysWithTheSameHashAreDifferentKeys) {
+  Table table(options_of(kMiB, 1));
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = std::to_string(i);
+    table.insert({.key = key, .hash = 12345, .value = key});
+  }
+  for (int i = 0; i < 50; i += 2) EXPECT_TRUE(table.erase(std::to_string(i), 12345));
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = std::to_string(i);
+    const bool found = table.visit(key, 12345, [&](const Entry& entry) { EXPECT_EQ(entry.value(), key); });
+    EXPECT_EQ(found, i % 2 == 1);
+  }
+}
+
+TEST(Table, PrefetchChangesNothing) {
+  Table table(options_of(kMiB, 2));
+  insert(table, "a", "v");
+  for (std::string_view key : {"a", "b"}) {
+    table.prefetch(base::hash_of(key));
+    table.prefetch_entry(base::hash_of(key));
+  }
+  EXPECT_EQ(get(table, "a"), "v");
+  EXPECT_EQ(table.stats().entries, 1u);
+}
+
+}  // namespace
+}  // namespace freshet::memory

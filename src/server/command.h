@@ -1,0 +1,79 @@
+// A command of the server: its row in the table, and what its handler is given. May use cache and protocol.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "cache/engine.h"
+#include "protocol/reply_writer.h"
+
+namespace freshet::server {
+
+class Session;
+
+// One execution of a command. The arguments are valid until the handler returns: what waits for storage copies them.
+struct Context {
+  Session& session;
+  cache::Engine& engine;
+  protocol::ReplyWriter& reply;
+  std::span<const std::string_view> args;  // The command's name included.
+  base::Nanoseconds now;                   // Read from the clock since these commands arrived.
+};
+
+// Writes one reply, or makes the session wait (Session::defer) and returns without one.
+using Handler = void (*)(Context& context);
+
+enum CommandFlag : std::uint32_t {
+  kReadonly = 1,    // Reads keys.
+  kWrite = 2,       // Writes keys.
+  kFast = 4,        // Constant work but for the size of its values.
+  kNoAuth = 8,      // Allowed before authentication.
+  kAdmin = 16,      // About the server rather than the data.
+  kContainer = 32,  // Its first argument names a subcommand: a row "container|subcommand".
+  kPrefetch = 64,   // A read whose keys are worth fetching while an earlier command of the pipeline waits.
+  kNotOffered = 128,  // Answers with an error that says what to use.
+};
+
+struct Command {
+  std::string_view name;    // In lower case; "client|list" for a subcommand.
+  int arity;                // Arguments, the name included; negative: at least so many.
+  std::uint32_t flags;
+  int first_key;            // 0: it takes no keys.
+  int last_key;             // Negative: counted from the end.
+  int key_step;
+  std::string_view group;   // Redis's: "string", "generic", "connection", "server"; or "freshet".
+  std::string_view since;   // The version of Redis that it behaves like; for Freshet's own commands Freshet's version.
+  std::string_view syntax;  // Its arguments, as documentation writes them.
+  std::string_view summary;
+  Handler handler;
+  std::string_view note = {};  // Where it differs from Redis.
+
+  bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
+  bool takes(std::size_t arguments) const {
+    return arity >= 0 ? arguments == static_cast<std::size_t>(arity) : arguments >= static_cast<std::size_t>(-arity);
+  }
+  bool is_subcommand() const { return name.find('|') != name.npos; }
+};
+
+// Every command, in the order of the documentation.
+std::span<const Command> all_commands();
+// Finds a command (never a subcommand) by its name in any case; null if there is none.
+const Command* find_command(std::string_view name);
+// Finds a container's subcommand by its name in any case; null if there is none.
+const Command* find_subcommand(const Command& container, std::string_view name);
+std::size_t index_of(const Command& command);
+
+// "unknown command 'x', with args beginning with: …", and for well-known commands what to use instead.
+std::string unknown_command_text(std::span<const std::string_view> args);
+
+// The documentation of every command, in Markdown: docs/COMMANDS.md.
+std::string commands_markdown();
+
+std::string to_lower(std::string_view text);
+std::string to_upper(std::string_view text);
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace freshet::server

@@ -1,0 +1,283 @@
+// The tests' engine: storage's rules in a map.
+#include "server/fake_engine.h"
+
+#include <stdexcept>
+
+#include "protocol/number.h"
+
+namespace freshet::server {
+
+using storage::Condition;
+using storage::Expiry;
+using storage::KeyState;
+using storage::Mutation;
+using storage::MutationKind;
+using storage::MutationOutcome;
+
+namespace {
+
+std::pair<std::uint64_t, std::string> position(const std::string& key) { return {storage::position_of(key), key}; }
+
+}  // namespace
+
+FakeEngine::~FakeEngine() { release_answers(); }
+
+void FakeEngine::hold_answers() {
+  const std::lock_guard lock(mutex_);
+  holding_ = true;
+}
+
+void FakeEngine::release_answers() {
+  std::deque<std::function<void()>> held;
+  {
+    const std::lock_guard lock(mutex_);
+    holding_ = false;
+    held.swap(held_);
+  }
+  for (auto& task : held) loop_.post(std::move(task));
+}
+
+std::size_t FakeEngine::held_answers() const {
+  const std::lock_guard lock(mutex_);
+  return held_.size();
+}
+
+void FakeEngine::answer_at_once() { at_once_ = true; }
+
+void FakeEngine::fail_next(Error error) {
+  const std::lock_guard lock(mutex_);
+  errors_.push_back(std::move(error));
+}
+
+void FakeEngine::drop_cache() {
+  const std::lock_guard lock(mutex_);
+  cached_.clear();
+}
+
+void FakeEngine::put_in_storage(std::string key, std::string value, std::int64_t expires_at_ms) {
+  const std::lock_guard lock(mutex_);
+  KeyState& state = keys_[position(key)];
+  state.present = true;
+  state.value = std::move(value);
+  state.version = ++version_;
+  state.expires_at_ms = expires_at_ms;
+  cached_.erase(key);
+}
+
+std::vector<std::string> FakeEngine::prefetched() const {
+  const std::lock_guard lock(mutex_);
+  return prefetched_;
+}
+
+void FakeEngine::answer(std::function<void()> task) {
+  if (at_once_) {
+    task();
+  } else if (holding_) {
+    held_.push_back(std::move(task));
+  } else {
+    loop_.post(std::move(task));
+  }
+}
+
+std::optional<Error> FakeEngine::take_error() {
+  if (errors_.empty()) return std::nullopt;
+  Error error = std::move(errors_.front());
+  errors_.pop_front();
+  return error;
+}
+
+KeyState* FakeEngine::live(const std::string& key) {
+  const auto found = keys_.find(position(key));
+  if (found == keys_.end() || !found->second.present) return nullptr;
+  KeyState& state = found->second;
+  return state.expires_at_ms == 0 || state.expires_at_ms > database_now_ms() ? &state : nullptr;
+}
+
+cache::Reading FakeEngine::read(const std::string& key) {
+  cache::Reading reading;
+  if (const KeyState* state = live(key)) {
+    reading.present = true;
+    reading.value = state->value;
+    reading.version = state->version;
+    reading.expires_at_ms = state->expires_at_ms;
+  }
+  reading.source = cached_.contains(key) ? cache::Source::memory : cache::Source::storage;
+  if (cached_.insert(key).second) ++storage_reads_;
+  return reading;
+}
+
+cache::Engine::Lookup FakeEngine::try_get(std::string_view key, base::Nanoseconds,
+                                          base::FunctionRef<void(const cache::HitView&)> visit) {
+  const std::lock_guard lock(mutex_);
+  if (!cached_.contains(key)) return Lookup::miss;
+  ++hits_;
+  const KeyState* state = live(std::string(key));
+  visit(state ? cache::HitView{true, state->value, state->version, state->expires_at_ms} : cache::HitView{false, {}, 0, 0});
+  return Lookup::hit;
+}
+
+memory::EntryRef FakeEngine::try_pin(std::string_view, base::Nanoseconds) { return {}; }
+
+void FakeEngine::get(std::string_view key, const cache::ReadOptions&, storage::Callback<cache::Reading> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  answer([done, reading = read(std::string(key))] { done(reading); });
+}
+
+void FakeEngine::get_many(std::vector<std::string> keys, const cache::ReadOptions&,
+                          storage::Callback<std::vector<cache::Reading>> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  std::vector<cache::Reading> readings;
+  for (const auto& key : keys) readings.push_back(read(key));
+  answer([done, readings = std::move(readings)] { done(readings); });
+}
+
+void FakeEngine::prefetch(std::vector<std::string> keys) {
+  const std::lock_guard lock(mutex_);
+  for (auto& key : keys) {
+    read(key);
+    prefetched_.push_back(std::move(key));
+  }
+}
+
+bool FakeEngine::holds(const Mutation& mutation) {
+  const KeyState* state = live(mutation.key);
+  switch (mutation.condition) {
+    case Condition::none: return true;
+    case Condition::if_absent: return !state;
+    case Condition::if_present: return state;
+    case Condition::if_version: return (state ? state->version : 0) == mutation.version;
+  }
+  return false;
+}
+
+void FakeEngine::store(const Mutation& mutation, std::string value) {
+  const KeyState* before = live(mutation.key);
+  const std::int64_t kept = before ? before->expires_at_ms : 0;
+  KeyState& state = keys_[position(mutation.key)];
+  state.present = true;
+  state.value = std::move(value);
+  state.version = ++version_;
+  switch (mutation.expiry.mode) {
+    case Expiry::Mode::keep: state.expires_at_ms = kept; break;
+    case Expiry::Mode::clear: state.expires_at_ms = 0; break;
+    case Expiry::Mode::at: state.expires_at_ms = mutation.expiry.ms; break;
+    case Expiry::Mode::after: state.expires_at_ms = database_now_ms() + mutation.expiry.ms; break;
+  }
+}
+
+Result<MutationOutcome> FakeEngine::apply(const Mutation& mutation) {
+  MutationOutcome outcome;
+  const KeyState* before = live(mutation.key);
+  const KeyState old = before ? *before : KeyState{};
+  if (mutation.want_before) outcome.before = old;
+  if (!holds(mutation)) {
+    outcome.after = old;
+    return outcome;
+  }
+  if (mutation.kind == MutationKind::increment) {
+    const auto number = before ? protocol::parse_integer(old.value) : std::optional<std::int64_t>(0);
+    if (!number) return Error::of(ErrorCode::wrong_type, "no integer");
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(*number, mutation.delta, &sum)) return Error::of(ErrorCode::out_of_range, "overflow");
+    store(mutation, std::to_string(sum));
+  } else if (mutation.kind == MutationKind::append) {
+    store(mutation, old.value + mutation.value);
+  } else if (mutation.kind == MutationKind::put) {
+    store(mutation, mutation.value);
+  } else if (mutation.kind == MutationKind::touch) {
+    store(mutation, old.value);
+  } else {
+    keys_.erase(position(mutation.key));
+  }
+  cached_.insert(mutation.key);
+  outcome.applied = true;
+  if (const KeyState* after = live(mutation.key)) outcome.after = *after;
+  return outcome;
+}
+
+void FakeEngine::write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds,
+                       storage::Callback<storage::WriteReply> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  bool all = true;
+  for (const auto& mutation : mutations) all &= holds(mutation);
+  storage::WriteReply reply;
+  for (const auto& mutation : mutations) {
+    reply.push_back(all || !all_or_nothing ? apply(mutation) : Result<MutationOutcome>(MutationOutcome{}));
+  }
+  answer([done, reply = std::move(reply)] { done(reply); });
+}
+
+void FakeEngine::update(std::string key, cache::Decide decide, base::Nanoseconds,
+                        storage::Callback<cache::UpdateOutcome> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  cache::UpdateOutcome outcome;
+  if (const KeyState* state = live(key)) outcome.before = *state;
+  auto decided = decide(outcome.before, database_now_ms());
+  if (!decided) return answer([done, error = decided.error()] { done(error); });
+  if (decided->has_value()) {
+    (*decided)->key = key;
+    auto applied = apply(**decided);
+    if (!applied) return answer([done, error = applied.error()] { done(error); });
+    outcome.written = applied->applied;
+    outcome.after = applied->after;
+  }
+  cached_.insert(key);
+  answer([done, outcome] { done(outcome); });
+}
+
+void FakeEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds,
+                      storage::Callback<storage::ScanReply> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  storage::ScanReply reply;
+  reply.database_ms = database_now_ms();
+  for (auto at = keys_.lower_bound({cursor, ""}); at != keys_.end(); ++at) {
+    if (reply.keys.size() >= limit) {
+      reply.next = at->first.first;
+      break;
+    }
+    reply.keys.push_back({at->first.second, at->second.expires_at_ms});
+  }
+  answer([done, reply = std::move(reply)] { done(reply); });
+}
+
+void FakeEngine::count(base::Nanoseconds, storage::Callback<storage::KeyCount> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  answer([done, count = keys_.size()] { done(storage::KeyCount{count, true}); });
+}
+
+std::size_t FakeEngine::evict(std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = cached_.find(key);
+  if (found == cached_.end()) return 0;
+  cached_.erase(found);
+  return 1;
+}
+
+std::size_t FakeEngine::evict_if(base::FunctionRef<bool(std::string_view key)> leaves) {
+  const std::lock_guard lock(mutex_);
+  return std::erase_if(cached_, [&](const std::string& key) { return leaves(key); });
+}
+
+std::vector<std::pair<std::string, std::string>> FakeEngine::explain(std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  return {{"key", std::string(key)}, {"cached", cached_.contains(key) ? "yes" : "no"}};
+}
+
+cache::EngineStats FakeEngine::stats() const {
+  const std::lock_guard lock(mutex_);
+  cache::EngineStats stats;
+  stats.hits = hits_;
+  stats.misses = storage_reads_;
+  stats.table.entries = cached_.size();
+  return stats;
+}
+
+storage::Storage& FakeEngine::storage() { throw std::logic_error("the tests' engine has no storage"); }
+
+}  // namespace freshet::server

@@ -1,0 +1,180 @@
+// The names and figures of /metrics.
+#include "server/metrics.h"
+
+#include <limits>
+
+#include <prometheus/collectable.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include "server/server.h"
+
+namespace freshet::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+ClientMetric labelled(const char* label, std::string_view text) {
+  ClientMetric metric;
+  if (label) metric.label.push_back({label, std::string(text)});
+  return metric;
+}
+
+void set(ClientMetric& metric, MetricType type, double value) {
+  if (type == MetricType::Counter) {
+    metric.counter.value = value;
+  } else {
+    metric.gauge.value = value;
+  }
+}
+
+MetricFamily family(const char* name, const char* help, MetricType type) {
+  MetricFamily made;
+  made.name = name;
+  made.help = help;
+  made.type = type;
+  return made;
+}
+
+MetricFamily single(const char* name, const char* help, MetricType type, double value) {
+  auto made = family(name, help, type);
+  made.metric.push_back(labelled(nullptr, {}));
+  set(made.metric.back(), type, value);
+  return made;
+}
+
+void add_engine(const cache::EngineStats& stats, std::vector<MetricFamily>& out) {
+  const struct {
+    const char* name;
+    const char* help;
+    std::uint64_t value;
+    bool counter;
+  } rows[] = {
+      {"freshet_cache_hits_total", "Reads answered from memory.", stats.hits, true},
+      {"freshet_cache_misses_total", "Reads that went to storage, joined fills included.", stats.misses, true},
+      {"freshet_joined_fills_total", "Misses that joined another's fill.", stats.joined_fills, true},
+      {"freshet_fills_cached_total", "Fills whose value was cached.", stats.fills_cached, true},
+      {"freshet_fills_not_cached_total", "Fills overlapped by a write, or whose slot changed owner.", stats.fills_not_cached,
+       true},
+      {"freshet_writes_total", "Writes sent to storage.", stats.writes, true},
+      {"freshet_writes_cached_total", "Writes whose value was cached.", stats.writes_cached, true},
+      {"freshet_guard_mismatches_total", "Writes that storage refused by their guard.", stats.guard_mismatches, true},
+      {"freshet_guards_set_total", "Guards set in storage.", stats.guards_set, true},
+      {"freshet_guard_failures_total", "Guards that could not be set.", stats.guard_failures, true},
+      {"freshet_unknown_outcomes_total", "Writes whose answer was lost.", stats.unknown_outcomes, true},
+      {"freshet_unknown_resolved_total", "Lost answers whose write's fate was found out.", stats.unknown_resolved, true},
+      {"freshet_operations_in_flight", "Operations that storage has not answered yet.", stats.operations_in_flight, false},
+      {"freshet_slots_guarded", "Hash slots under a guard, of 16384.", stats.slots_guarded, false},
+      {"freshet_cache_entries", "Entries in memory.", stats.table.entries, false},
+      {"freshet_cache_bytes", "Bytes of memory that entries and index take.", stats.table.bytes, false},
+      {"freshet_cache_capacity_bytes", "The most that they may take.", stats.table.capacity_bytes, false},
+      {"freshet_cache_evicted_total", "Entries that left for room.", stats.table.evicted, true},
+      {"freshet_cache_too_large_total", "Values too large to be cached.", stats.table.too_large, true},
+  };
+  for (const auto& row : rows) {
+    const auto type = row.counter ? MetricType::Counter : MetricType::Gauge;
+    out.push_back(single(row.name, row.help, type, static_cast<double>(row.value)));
+  }
+}
+
+void add_server(Server& server, const ServerTotals& totals, std::vector<MetricFamily>& out) {
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
+    out.push_back(single(name, help, MetricType::Counter, static_cast<double>(value)));
+  };
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    out.push_back(single(name, help, MetricType::Gauge, value));
+  };
+  counter("freshet_connections_total", "Connections taken.", totals.connections);
+  counter("freshet_connections_rejected_total", "Connections turned away: too many clients.", totals.connections_rejected);
+  counter("freshet_protocol_errors_total", "Connections closed for bytes that are not the protocol.",
+          totals.protocol_errors);
+  counter("freshet_limit_closes_total", "Connections closed for passing a memory limit.", totals.limit_closes);
+  counter("freshet_input_bytes_total", "Bytes received from clients.", totals.input_bytes);
+  counter("freshet_output_bytes_total", "Bytes sent to clients.", totals.output_bytes);
+  counter("freshet_unknown_commands_total", "Commands that are not offered.", totals.unknown_commands);
+  gauge("freshet_connected_clients", "Clients connected.", server.clients());
+  gauge("freshet_client_buffer_bytes", "Bytes of clients' large buffers.",
+        static_cast<double>(server.client_memory_bytes()));
+  gauge("freshet_uptime_seconds", "Seconds since the start.",
+        static_cast<double>(base::now() - server.started_at()) / static_cast<double>(base::kSecond));
+}
+
+void add_commands(const ServerTotals& totals, std::vector<MetricFamily>& out) {
+  auto calls = family("freshet_commands_total", "Commands executed.", MetricType::Counter);
+  auto failed = family("freshet_command_errors_total", "Commands answered with an error.", MetricType::Counter);
+  for (std::size_t i = 0; i < totals.commands.size(); ++i) {
+    const auto& sum = totals.commands[i];
+    if (sum.calls + sum.rejected == 0) continue;
+    const auto name = all_commands()[i].name;
+    calls.metric.push_back(labelled("command", name));
+    calls.metric.back().counter.value = static_cast<double>(sum.calls);
+    failed.metric.push_back(labelled("command", name));
+    failed.metric.back().counter.value = static_cast<double>(sum.failed + sum.rejected);
+  }
+  out.push_back(std::move(calls));
+  out.push_back(std::move(failed));
+}
+
+ClientMetric histogram(Server& server, LatencyHistogram WorkerCounters::*which, const char* waited) {
+  auto metric = labelled("waited", waited);
+  std::uint64_t count = 0, sum_ns = 0;
+  for (int i = 0; i < LatencyHistogram::kBuckets; ++i) {
+    for (const auto& worker : server.workers()) count += (worker->counters().*which).bucket(i);
+    const bool last = i + 1 == LatencyHistogram::kBuckets;
+    metric.histogram.bucket.push_back(
+        {count, last ? std::numeric_limits<double>::infinity() : LatencyHistogram::bound_seconds(i)});
+  }
+  for (const auto& worker : server.workers()) sum_ns += (worker->counters().*which).sum_ns();
+  metric.histogram.sample_count = count;
+  metric.histogram.sample_sum = static_cast<double>(sum_ns) * 1e-9;
+  return metric;
+}
+
+}  // namespace
+
+class MetricsSource final : public prometheus::Collectable {
+ public:
+  explicit MetricsSource(Server& server) : server_(server) {}
+
+  std::vector<MetricFamily> Collect() const override {
+    std::vector<MetricFamily> out;
+    const auto totals = server_.totals();
+    add_engine(server_.engine().stats(), out);
+    add_server(server_, totals, out);
+    add_commands(totals, out);
+    auto durations = family("freshet_command_duration_seconds",
+                            "From taking a command up to its reply; waited: for storage.", MetricType::Histogram);
+    durations.metric.push_back(histogram(server_, &WorkerCounters::immediate, "no"));
+    durations.metric.push_back(histogram(server_, &WorkerCounters::waited, "yes"));
+    out.push_back(std::move(durations));
+    return out;
+  }
+
+ private:
+  Server& server_;
+};
+
+Metrics::Metrics() = default;
+Metrics::~Metrics() = default;
+
+Result<std::unique_ptr<Metrics>> Metrics::start(Server& server, std::string_view listen) {
+  const auto endpoint = parse_endpoint(listen);
+  if (!endpoint) return endpoint.error();
+  std::unique_ptr<Metrics> metrics(new Metrics);
+  metrics->source_ = std::make_shared<MetricsSource>(server);
+  const std::string address = endpoint->host.empty() ? std::to_string(endpoint->port) : endpoint->to_text();
+  try {  // The library reports a port in use by an exception.
+    metrics->exposer_ = std::make_unique<prometheus::Exposer>(address, 1);
+  } catch (const std::exception& failure) {
+    return Error::of(ErrorCode::unavailable, "cannot serve metrics on " + endpoint->to_text() + ": " + failure.what(),
+                     "choose another address or port for metrics");
+  }
+  metrics->exposer_->RegisterCollectable(metrics->source_);
+  const auto ports = metrics->exposer_->GetListeningPorts();
+  metrics->port_ = static_cast<std::uint16_t>(ports.empty() ? endpoint->port : ports.front());
+  return metrics;
+}
+
+}  // namespace freshet::server

@@ -1,0 +1,315 @@
+// The session's way from bytes to replies. One read and one write for a batch of commands; the clock is read twice a batch.
+#include "server/session.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace freshet::server {
+namespace {
+
+// Answers of one command taken up at once; a longer chain lets other clients have their turn.
+constexpr int kEarlyAnswersMax = 16;
+
+std::size_t large_bytes(const protocol::Buffer& buffer) { return buffer.capacity() > kReadBytes ? buffer.capacity() : 0; }
+
+}  // namespace
+
+bool is_client_name(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+Session::Session(Worker& worker, int fd, ClientInfo info)
+    : worker_(worker), mailbox_(worker.mailbox()), fd_(fd), info_(std::move(info)) {
+  info_.connected_at = info_.active_at = base::now();
+  if (const int status = uv_poll_init(worker.loop().uv(), &poll_, fd); status < 0) {
+    spdlog::error("client {}: {}", info_.address, uv_strerror(status));
+    std::abort();  // The socket was accepted a moment ago: only a broken process comes here.
+  }
+  poll_.data = this;
+  watch();
+}
+
+cache::Engine& Session::engine() { return worker_.server().engine(); }
+
+bool Session::authentication_needed() const {
+  return !info_.authenticated && !worker_.server().options().password.empty();
+}
+
+void Session::on_event(uv_poll_t* handle, int status, int events) {
+  auto* session = static_cast<Session*>(handle->data);
+  if (status < 0) return session->close();
+  if (events & UV_WRITABLE) session->run();
+  if ((events & UV_READABLE) && !session->closed_) session->on_readable();
+}
+
+void Session::on_readable() {
+  worker_.lend(in_, out_);
+  if (!read_some()) {
+    if (!closed_) settle();
+    return;
+  }
+  if (may_execute()) return run();
+  settle();
+}
+
+bool Session::read_some() {
+  char* const to = in_.reserve(std::min(kReadBytes, std::max<std::size_t>(in_.size(), kReadBytes / 4)));
+  const ssize_t got = ::recv(fd_, to, in_.free_space(), MSG_DONTWAIT);
+  if (got > 0) {
+    in_.commit(static_cast<std::size_t>(got));
+    worker_.counters().input_bytes.add(static_cast<std::uint64_t>(got));
+    const std::size_t limit = worker_.server().options().query_buffer_bytes_max;
+    if (in_.size() <= limit) return true;
+    close_for_limit("its commands", in_.size());
+    return false;
+  }
+  if (got == 0) {
+    input_ended_ = true;  // What it sent before is still executed and answered.
+  } else if (errno != EAGAIN && errno != EINTR) {
+    close();
+  }
+  return false;
+}
+
+bool Session::may_execute() const { return !waiting_ && !closing_ && !closed_ && out_.size() < kOutputPauseBytes; }
+
+void Session::run() {
+  worker_.lend(in_, out_);
+  for (;;) {
+    execute_ready();
+    const bool full = out_.size() >= kOutputPauseBytes;
+    if (!waiting_ || full) send_replies();
+    if (!full || !may_execute()) break;
+  }
+  settle();
+}
+
+void Session::execute_ready() {
+  now_ = base::now();
+  const auto& limits = worker_.server().options().request;
+  std::uint64_t executed = 0;
+  while (may_execute() && !in_.empty()) {
+    const auto status = parser_.parse(in_.view(), limits, !authentication_needed());
+    if (status == protocol::RequestParser::Status::incomplete) break;
+    if (status == protocol::RequestParser::Status::broken) {
+      protocol_error();
+      break;
+    }
+    if (status == protocol::RequestParser::Status::complete) {
+      execute(parser_.arguments());
+      if (!waiting_) ++executed;
+    }
+    const std::size_t consumed = parser_.consumed();
+    parser_.reset();
+    in_.consume(consumed);
+    looked_ahead_ -= std::min(looked_ahead_, consumed);
+  }
+  if (executed == 0) return;
+  info_.active_at = now_;
+  const auto each = (base::now() - now_) / static_cast<base::Nanoseconds>(executed);
+  worker_.counters().immediate.record(each, executed);
+}
+
+void Session::execute(std::span<const std::string_view> args) {
+  if (const Command* command = admit(args)) call(*command, args);
+}
+
+const Command* Session::admit(std::span<const std::string_view> args) {
+  auto& counters = worker_.counters();
+  const Command* command = find_command(args[0]);
+  if (command && command->has(kContainer) && args.size() > 1) {
+    const Command* container = command;
+    command = find_subcommand(*container, args[1]);
+    if (!command) {
+      counters.commands[index_of(*container)].rejected.add();
+      reply_.error(
+          fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", args[1].substr(0, 128), to_upper(container->name)));
+      return nullptr;
+    }
+  }
+  if (!command) {
+    counters.unknown_commands.add();
+    reply_.error("ERR " + unknown_command_text(args));
+    return nullptr;
+  }
+  const bool right_size = command->takes(args.size());
+  if (right_size && (command->has(kNoAuth) || !authentication_needed())) return command;
+  counters.commands[index_of(*command)].rejected.add();
+  reply_.error(right_size ? std::string(kNoAuthentication) : wrong_arity_text(command->name));
+  return nullptr;
+}
+
+void Session::call(const Command& command, std::span<const std::string_view> args) {
+  const std::size_t reply_begin = out_.size();
+  info_.last_command = &command;
+  Context context{*this, engine(), reply_, args, now_};
+  take_step([&] { command.handler(context); });
+  worker_.counters().commands[index_of(command)].calls.add();
+  if (waiting_) {
+    waiting_command_ = &command;
+    waiting_since_ = now_;
+  } else {
+    count_reply(command, reply_begin);
+  }
+  if (out_.size() > worker_.server().options().output_buffer_bytes_max) close_for_limit("its replies", out_.size());
+}
+
+void Session::take_step(base::FunctionRef<void()> step) {
+  worker_.set_executing(this);
+  step();
+  for (int taken = 0; auto answer = worker_.take_early(); ++taken) {
+    if (taken == kEarlyAnswersMax) worker_.set_executing(nullptr);  // The next one goes through the loop.
+    waiting_ = false;
+    answer(*this);
+  }
+  worker_.set_executing(nullptr);
+}
+
+void Session::count_reply(const Command& command, std::size_t reply_begin) {
+  if (out_.size() > reply_begin && out_.view()[reply_begin] == '-')
+    worker_.counters().commands[index_of(command)].failed.add();
+}
+
+void Session::resume(const std::function<void(Session&)>& finish) {
+  worker_.lend(in_, out_);
+  waiting_ = false;
+  now_ = base::now();
+  const std::size_t reply_begin = out_.size();
+  take_step([&] { finish(*this); });
+  if (waiting_) return settle();
+  count_reply(*waiting_command_, reply_begin);
+  worker_.counters().waited.record(now_ - waiting_since_);
+  info_.active_at = now_;
+  if (out_.size() > worker_.server().options().output_buffer_bytes_max) return close_for_limit("its replies", out_.size());
+  run();
+}
+
+void Session::protocol_error() {
+  worker_.counters().protocol_errors.add();
+  spdlog::info("client {}: {}", info_.address, parser_.error());
+  reply_.error("ERR " + parser_.error());
+  closing_ = true;
+}
+
+void Session::settle() {
+  if (closed_) return;
+  if (waiting_) look_ahead();
+  // Nothing can follow: what is left of the input is no whole command, or will not be executed.
+  if ((input_ended_ || closing_) && !waiting_ && out_.empty()) return close();
+  worker_.take_back(in_, out_);
+  account();
+  if (!closed_) watch();
+}
+
+void Session::send_replies() {
+  while (!out_.empty()) {
+    const auto bytes = out_.view();
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) close();
+      return;
+    }
+    worker_.counters().output_bytes.add(static_cast<std::uint64_t>(sent));
+    out_.consume(static_cast<std::size_t>(sent));
+    if (static_cast<std::size_t>(sent) < bytes.size()) return;  // The socket is full: its next event goes on.
+  }
+}
+
+// While one command waits, the reads behind it are announced to the engine, so that their misses travel together.
+void Session::look_ahead() {
+  const auto& limits = worker_.server().options().request;
+  auto& parser = worker_.ahead();
+  std::vector<std::string> keys;
+  while (looked_ahead_ < in_.size() && keys.size() < kPrefetchKeysMax) {
+    parser.reset();
+    const auto status = parser.parse(in_.view().substr(looked_ahead_), limits);
+    if (status != protocol::RequestParser::Status::complete && status != protocol::RequestParser::Status::empty) break;
+    looked_ahead_ += parser.consumed();
+    if (status == protocol::RequestParser::Status::empty) continue;
+    const auto args = parser.arguments();
+    const Command* command = find_command(args[0]);
+    if (!command || !command->has(kPrefetch) || !command->takes(args.size())) continue;
+    const auto last = command->last_key < 0 ? args.size() - 1 : static_cast<std::size_t>(command->last_key);
+    for (auto i = static_cast<std::size_t>(command->first_key); i <= last && keys.size() < kPrefetchKeysMax; ++i) {
+      if (args[i].size() <= storage::kKeyBytesMax) keys.emplace_back(args[i]);
+    }
+  }
+  if (!keys.empty()) engine().prefetch(std::move(keys));
+}
+
+void Session::account() {
+  const std::size_t held = large_bytes(in_) + large_bytes(out_);
+  if (held == accounted_) return;
+  auto& server = worker_.server();
+  const std::size_t sum =
+      server.account_client_memory(static_cast<std::ptrdiff_t>(held) - static_cast<std::ptrdiff_t>(accounted_));
+  const bool grown = held > accounted_;
+  accounted_ = held;
+  if (grown && sum > server.options().client_memory_bytes_max) close_for_limit("all clients' buffers", sum);
+}
+
+// Input is not read while there is enough of it that cannot be executed yet.
+void Session::watch() {
+  const bool read = !input_ended_ && !closing_ && (may_execute() || in_.size() < kReadAheadBytes);
+  const bool write = !out_.empty() && !waiting_;
+  const int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+  if (events == watched_) return;
+  watched_ = events;
+  if (events == 0) {
+    uv_poll_stop(&poll_);
+  } else {
+    uv_poll_start(&poll_, events, &Session::on_event);
+  }
+}
+
+void Session::close_for_limit(const char* what, std::size_t bytes) {
+  worker_.counters().limit_closes.add();
+  spdlog::warn("client {} (id {}, {}) closed: {} hold {} bytes, more than the limit", info_.address, info_.id,
+               info_.last_command ? info_.last_command->name : "no command", what, bytes);
+  close();
+}
+
+void Session::close() {
+  if (closed_) return;
+  closed_ = true;
+  worker_.forget(info_.id);
+  if (accounted_ > 0) worker_.server().account_client_memory(-static_cast<std::ptrdiff_t>(accounted_));
+  worker_.server().client_left();
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) { delete static_cast<Session*>(handle->data); });
+  ::close(fd_);
+}
+
+void Session::close_if_idle(base::Nanoseconds now, base::Nanoseconds limit) {
+  if (!waiting_ && now - info_.active_at > limit) close();
+}
+
+void Session::reset() {
+  reply_.set_version(2);
+  info_.authenticated = false;
+  info_.name.clear();
+  info_.no_evict = info_.no_touch = false;
+}
+
+std::string Session::describe(base::Nanoseconds now) const {
+  const std::string flags = info_.no_evict ? (info_.no_touch ? "eT" : "e") : info_.no_touch ? "T" : "N";
+  return fmt::format(
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} "
+      "argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem={} tot-mem={} events=r{} cmd={} user=default redir=-1 resp={} "
+      "lib-name={} lib-ver={}",
+      info_.id, info_.address, info_.local_address, fd_, info_.name, (now - info_.connected_at) / base::kSecond,
+      (now - info_.active_at) / base::kSecond, flags, in_.size(), in_.free_space(), out_.capacity(), out_.size(),
+      out_.capacity(), in_.capacity() + out_.capacity() + sizeof(Session), watched_ & UV_WRITABLE ? "w" : "",
+      info_.last_command ? info_.last_command->name : "NULL", reply_.version(), info_.library_name, info_.library_version);
+}
+
+}  // namespace freshet::server

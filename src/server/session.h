@@ -1,0 +1,142 @@
+// A client's connection: reads commands, executes them strictly in order, and writes the replies of a pipeline in one go.
+//
+// A command that must wait for storage pauses the session: defer() gives the callback for the engine, which comes back on
+// the session's own loop, or is dropped if the client has gone meanwhile. Everything here runs on the worker's loop. A
+// session owns itself once it is adopted by a worker, until its socket's handle is closed. May use cache, net and protocol.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/function_ref.h"
+#include "freshet/result.h"
+#include "protocol/buffer.h"
+#include "protocol/reply_writer.h"
+#include "protocol/request.h"
+#include "server/command.h"
+#include "server/errors.h"
+#include "server/mailbox.h"
+
+namespace freshet::server {
+
+class Worker;
+
+inline constexpr std::string_view kBadClientName =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
+// Printable and without blanks, as CLIENT LIST needs it.
+bool is_client_name(std::string_view text);
+
+// What CLIENT tells about a connection, apart from its buffers.
+struct ClientInfo {
+  std::uint64_t id = 0;
+  std::string name;
+  std::string address;        // The client's end.
+  std::string local_address;  // Ours.
+  std::string library_name;
+  std::string library_version;
+  bool authenticated = false;
+  bool no_evict = false;
+  bool no_touch = false;
+  base::Nanoseconds connected_at = 0;
+  base::Nanoseconds active_at = 0;
+  const Command* last_command = nullptr;
+};
+
+class Session {
+ public:
+  // Takes the socket over. Begins to read at once.
+  Session(Worker& worker, int fd, ClientInfo info);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Pauses the session until the returned callback has run (on any thread, once); `finish` then writes the reply, or defers
+  // again.
+  template <typename T>
+  storage::Callback<T> defer_result(std::function<void(Session&, Result<T>)> finish) {
+    waiting_ = true;
+    return [mailbox = mailbox_, id = info_.id, finish = std::move(finish)](Result<T> result) mutable {
+      mailbox->post(id, [finish = std::move(finish), result = std::move(result)](Session& session) mutable {
+        finish(session, std::move(result));
+      });
+    };
+  }
+  // The same for the usual case: an error becomes the reply, `finish` sees values only.
+  template <typename T, typename Finish>
+  storage::Callback<T> defer(Finish finish) {
+    return defer_result<T>([finish = std::move(finish)](Session& session, Result<T> result) mutable {
+      if (!result) return write_error(session.reply(), result.error());
+      finish(session, *std::move(result));
+    });
+  }
+  // Runs what a deferred command has left to do, and goes on with the commands behind it.
+  void resume(const std::function<void(Session&)>& finish);
+
+  protocol::ReplyWriter& reply() { return reply_; }
+  cache::Engine& engine();
+  Worker& worker() { return worker_; }
+  ClientInfo& info() { return info_; }
+  const ClientInfo& info() const { return info_; }
+  void close_after_replies() { closing_ = true; }
+  // RESET: everything but the connection itself as at its beginning.
+  void reset();
+  // One line of CLIENT LIST, without a line end.
+  std::string describe(base::Nanoseconds now) const;
+  bool authentication_needed() const;
+
+  // Closes the connection now. Safe to call more than once.
+  void close();
+  // Closes it if it has said nothing for too long, and is not waiting for us.
+  void close_if_idle(base::Nanoseconds now, base::Nanoseconds limit);
+
+ private:
+  static void on_event(uv_poll_t* handle, int status, int events);
+  void on_readable();
+  // Reads once into the input. False if nothing came, or the client has gone.
+  bool read_some();
+  // Executes what can be executed, and sends the replies.
+  void run();
+  void execute_ready();
+  // Whether another command may be executed now.
+  bool may_execute() const;
+  void execute(std::span<const std::string_view> args);
+  // The command that `args` names, or null after an error reply.
+  const Command* admit(std::span<const std::string_view> args);
+  void call(const Command& command, std::span<const std::string_view> args);
+  // Runs a step of a command, and what follows of answers that the engine gives before it returns.
+  void take_step(base::FunctionRef<void()> step);
+  void count_reply(const Command& command, std::size_t reply_begin);
+  void protocol_error();
+  // What follows everything else: looks ahead, gives buffers back, sees to the limits, and watches for what comes next.
+  void settle();
+  void send_replies();
+  void look_ahead();
+  void account();
+  void watch();
+  void close_for_limit(const char* what, std::size_t bytes);
+
+  Worker& worker_;
+  std::shared_ptr<Mailbox> mailbox_;
+  const int fd_;
+  uv_poll_t poll_;
+  int watched_ = 0;             // The events that poll_ watches.
+  ClientInfo info_;
+  protocol::Buffer in_;
+  protocol::Buffer out_;
+  protocol::RequestParser parser_;
+  protocol::ReplyWriter reply_{out_};
+  base::Nanoseconds now_ = 0;   // The clock as read when the commands in hand were taken up.
+  std::size_t looked_ahead_ = 0;   // Bytes of in_ whose reads have been handed to the engine.
+  std::size_t accounted_ = 0;      // Buffer bytes counted against client_memory_bytes_max.
+  const Command* waiting_command_ = nullptr;
+  base::Nanoseconds waiting_since_ = 0;
+  bool waiting_ = false;
+  bool input_ended_ = false;    // The client sends nothing more, but may still read.
+  bool closing_ = false;        // Closes once the replies are sent; executes nothing more.
+  bool closed_ = false;
+};
+
+}  // namespace freshet::server

@@ -1,0 +1,28 @@
+// What CONFIG GET and CONFIG SET read and change. The server owns this small interface; whoever keeps the configuration
+// implements it. May use nothing but the public API.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "freshet/result.h"
+
+namespace freshet::server {
+
+// Called from the server's threads, several at a time.
+class Settings {
+ public:
+  virtual ~Settings() = default;
+
+  // Every setting with its current text, Redis's names where Redis has the same thing ("maxmemory", "maxclients",
+  // "timeout"). Secrets are left out.
+  virtual std::vector<std::pair<std::string, std::string>> list() const = 0;
+
+  // Changes a setting while running. Errors: invalid_argument (no such setting, or no such value: names what was expected),
+  // unsupported (it takes a restart). Must not block.
+  virtual Result<void> set(std::string_view name, std::string_view text) = 0;
+};
+
+}  // namespace freshet::server

@@ -1,0 +1,254 @@
+// Connecting, pipelining and reconnecting. A reply counts only at its sync: rows may arrive before their commit.
+#include "storage/postgres/connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace freshet::storage::postgres {
+namespace {
+
+// A session that lasted so long was a good one: the next attempt follows at once.
+constexpr base::Nanoseconds kGoodSession = base::kSecond;
+constexpr int kBackoffDoublingsMax = 16;
+
+}  // namespace
+
+Connection::Connection(net::Loop& loop, Options options, Observer& observer)
+    : loop_(loop), options_(std::move(options)), observer_(observer), connect_timer_(loop), stall_timer_(loop) {
+  connect_timer_.start(0, [this] { connect(); });
+  stall_timer_.start(options_.stall_timeout / 4, [this] { check_stall(); }, options_.stall_timeout / 4);
+}
+
+Connection::~Connection() {
+  unwatch();
+  pq_.reset();
+  state_ = State::waiting;
+  auto lost = std::move(in_flight_);
+  in_flight_.clear();
+  for (auto& call : lost) {
+    Reply reply;
+    reply.lost = "Freshet is shutting down";
+    if (call.done) call.done(std::move(reply));
+  }
+}
+
+void Connection::connect() {
+  state_ = State::connecting;
+  prepare_error_.clear();
+  connect_timer_.start(options_.connect_timeout, [this] { drop("no connection within the connect timeout"); });
+  const ParameterArrays arrays(options_.parameters);
+  pq_.reset(PQconnectStartParams(arrays.keywords.data(), arrays.values.data(), 0));
+  if (!pq_ || PQstatus(pq_.get()) == CONNECTION_BAD) return drop(pq_ ? message_of(pq_.get()) : "out of memory");
+  PQsetNoticeReceiver(pq_.get(), &Connection::notice, this);
+  watch(UV_WRITABLE);
+}
+
+void Connection::step_connect(PostgresPollingStatusType status) {
+  switch (status) {
+    case PGRES_POLLING_READING: return watch(UV_READABLE);
+    case PGRES_POLLING_WRITING: return watch(UV_WRITABLE);
+    case PGRES_POLLING_OK: return prepare();
+    default: return drop(message_of(pq_.get()));
+  }
+}
+
+void Connection::prepare() {
+  state_ = State::preparing;
+  bool sent = PQsetnonblocking(pq_.get(), 1) == 0 && PQenterPipelineMode(pq_.get()) == 1;
+  sent = sent && PQsendQueryParams(pq_.get(), options_.session_sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  for (const auto* statement : options_.statements) {
+    sent = sent && PQsendPrepare(pq_.get(), statement->name, statement->sql, static_cast<int>(statement->types.size()),
+                                 statement->types.data()) == 1;
+  }
+  if (!sent || PQpipelineSync(pq_.get()) != 1) return drop(message_of(pq_.get()));
+  flush();
+}
+
+void Connection::finish_preparing() {
+  if (!prepare_error_.empty()) return drop(prepare_error_);
+  connect_timer_.stop();
+  state_ = State::ready;
+  ready_since_ = base::now();
+  observer_.connected(*this);
+}
+
+void Connection::send(const Statement& statement, const Parameters& parameters, Done done) {
+  assert(is_ready());
+  in_flight_.push_back({std::move(done), base::now(), {}, false});
+  if (!parameters.send(pq_.get(), statement.name) || PQpipelineSync(pq_.get()) != 1) {
+    // Never inside the caller's loop over connections; libpq keeps what it could not send, the server runs nothing of it.
+    const auto why = message_of(pq_.get());
+    connect_timer_.start(0, [this, why] { drop(why); });
+    return;
+  }
+  flush();
+}
+
+void Connection::on_io(int status, int events) {
+  if (status < 0) return drop(uv_strerror(status));
+  if (state_ == State::connecting) {
+    // The socket may be replaced inside: it must not be watched meanwhile.
+    unwatch();
+    return step_connect(PQconnectPoll(pq_.get()));
+  }
+  if ((events & UV_READABLE) != 0) {
+    const bool alive = PQconsumeInput(pq_.get()) == 1;
+    const auto why = alive ? std::string() : message_of(pq_.get());
+    const auto* session = pq_.get();
+    read_results();
+    if (pq_.get() != session) return;
+    if (!alive || PQstatus(pq_.get()) == CONNECTION_BAD) return drop(why.empty() ? message_of(pq_.get()) : why);
+    if (retiring_ && in_flight_.empty()) return drop("the session works no longer");
+  }
+  if (pq_) flush();
+}
+
+void Connection::flush() {
+  const int pending = PQflush(pq_.get());
+  if (pending < 0) {
+    const auto why = message_of(pq_.get());
+    connect_timer_.start(0, [this, why] { drop(why); });
+    return;
+  }
+  watch(UV_READABLE | (pending > 0 ? UV_WRITABLE : 0));
+}
+
+// Two NULLs in a row mean that libpq has nothing more; one separates a statement's results from its sync.
+void Connection::read_results() {
+  int nothing = 0;
+  while (pq_ && nothing < 2 && (state_ == State::preparing || !in_flight_.empty()) && PQisBusy(pq_.get()) == 0) {
+    Rows rows(PQgetResult(pq_.get()));
+    if (!rows) {
+      ++nothing;
+      continue;
+    }
+    nothing = 0;
+    take_result(std::move(rows));
+  }
+}
+
+void Connection::take_result(Rows rows) {
+  const auto status = PQresultStatus(rows.get());
+  if (state_ == State::preparing) {
+    if (status == PGRES_PIPELINE_SYNC) return finish_preparing();
+    if (status == PGRES_TUPLES_OK) {
+      server_process_ = std::atoi(PQgetvalue(rows.get(), 0, 0));
+      if (*PQgetvalue(rows.get(), 0, 1) == 't' && !options_.accept_standby) {
+        prepare_error_ = "this server is a standby: point Freshet at the primary";
+      }
+    } else if (status != PGRES_COMMAND_OK && prepare_error_.empty() && status != PGRES_PIPELINE_ABORTED) {
+      prepare_error_ = sql_error_of(rows.get()).message;
+    }
+    return;
+  }
+  auto& front = in_flight_.front();
+  if (status != PGRES_PIPELINE_SYNC) {
+    if (succeeded(rows.get())) {
+      front.reply.rows = std::move(rows);
+      front.has_result = true;
+      return;
+    }
+    auto error = sql_error_of(rows.get());
+    // A fatal error, or libpq's own, does not say whether the commit happened: the loss of the session follows.
+    if (error.fatal || error.state.empty()) return;
+    front.reply.rows.reset();
+    front.reply.error = std::move(error);
+    front.has_result = true;
+    return;
+  }
+  auto call = std::move(front);
+  in_flight_.pop_front();
+  if (commit_in_doubt_ && call.reply.rows) {
+    call.reply.rows.reset();
+    call.reply.lost = "the server stopped waiting for its synchronous standby";
+  } else if (!call.has_result) {
+    call.reply.lost = "the server gave no result";
+  }
+  commit_in_doubt_ = false;
+  if (call.done) call.done(std::move(call.reply));
+}
+
+// PostgreSQL acknowledges a commit whose wait for the synchronous standby was cancelled, with a warning only. No function of
+// schema freshet raises warnings.
+void Connection::notice(void* self, const PGresult* result) {
+  const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (severity == nullptr || state == nullptr) return;
+  if (std::strcmp(severity, "WARNING") == 0 && std::strcmp(state, "01000") == 0) {
+    static_cast<Connection*>(self)->commit_in_doubt_ = true;
+  }
+}
+
+void Connection::watch(int events) {
+  if (poll_ != nullptr && watched_ == events) return;
+  if (poll_ == nullptr) {
+    poll_ = new uv_poll_t;
+    poll_->data = this;
+    if (const int status = uv_poll_init(loop_.uv(), poll_, PQsocket(pq_.get())); status < 0) {
+      delete poll_;
+      poll_ = nullptr;
+      connect_timer_.start(0, [this, status] { drop(uv_strerror(status)); });
+      return;
+    }
+  }
+  watched_ = events;
+  uv_poll_start(poll_, events, [](uv_poll_t* handle, int status, int ready) {
+    if (handle->data != nullptr) static_cast<Connection*>(handle->data)->on_io(status, ready);
+  });
+}
+
+void Connection::unwatch() {
+  if (poll_ == nullptr) return;
+  uv_poll_stop(poll_);
+  poll_->data = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(poll_), [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
+  poll_ = nullptr;
+  watched_ = 0;
+}
+
+void Connection::drop(const std::string& why) {
+  if (state_ == State::waiting) return;
+  unwatch();
+  const bool was_ready = state_ == State::ready;
+  if (was_ready && base::now() - ready_since_ >= kGoodSession) failures_ = 0;
+  pq_.reset();
+  state_ = State::waiting;
+  commit_in_doubt_ = false;
+  retiring_ = false;
+  server_process_ = 0;
+  auto lost = std::move(in_flight_);
+  in_flight_.clear();
+  schedule_connect();
+  for (auto& call : lost) {
+    // An error reply says "rolled back" even without its sync; rows without theirs say nothing.
+    if (!call.reply.error) {
+      call.reply.rows.reset();
+      call.reply.lost = why;
+    }
+    if (call.done) call.done(std::move(call.reply));
+  }
+  observer_.disconnected(*this, was_ready, why);
+}
+
+// The first attempt after a good session is immediate; then waits double, each drawn between half and the whole.
+void Connection::schedule_connect() {
+  base::Nanoseconds wait = 0;
+  if (failures_ > 0) {
+    wait = std::min(options_.backoff_max, options_.backoff_min << std::min(failures_ - 1, kBackoffDoublingsMax));
+    base::Random random(base::entropy());
+    wait = wait / 2 + static_cast<base::Nanoseconds>(random.below(static_cast<std::uint64_t>(wait / 2 + 1)));
+  }
+  ++failures_;
+  connect_timer_.start(wait, [this] { connect(); });
+}
+
+void Connection::check_stall() {
+  if (state_ == State::ready && oldest_sent() <= base::now() - options_.stall_timeout) {
+    drop(fmt::format("no answer for {} ms", options_.stall_timeout / base::kMillisecond));
+  }
+}
+
+}  // namespace freshet::storage::postgres

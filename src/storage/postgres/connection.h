@@ -1,0 +1,124 @@
+// One connection to PostgreSQL on an event loop: connects without blocking, prepares its statements, pipelines calls (each
+// its own transaction, with one sync), and connects again by itself, for ever, with jittered backoff.
+//
+// Everything happens on the loop's thread. May use libpq and net.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/loop.h"
+#include "storage/postgres/binary.h"
+#include "storage/postgres/libpq.h"
+
+namespace freshet::storage::postgres {
+
+struct Statement {
+  const char* name;
+  const char* sql;
+  std::vector<Oid> types;
+};
+
+// What became of a statement that was sent. Exactly one of the three.
+struct Reply {
+  Rows rows;                      // It ran, and its transaction is committed.
+  std::optional<SqlError> error;  // The server refused it; its transaction is rolled back.
+  std::string lost;               // No answer: its transaction may have been committed, or may still be. Why.
+};
+
+class Connection {
+ public:
+  struct Options {
+    ConnectionParameters parameters;
+    // Run once after connecting; one row whose first column is the server process's number, the second whether the server
+    // is a standby, both in text.
+    std::string session_sql;
+    std::vector<const Statement*> statements;
+    bool accept_standby = false;
+    base::Nanoseconds connect_timeout = 5 * base::kSecond;
+    base::Nanoseconds stall_timeout = 12 * base::kSecond;
+    base::Nanoseconds backoff_min = 20 * base::kMillisecond;
+    base::Nanoseconds backoff_max = 2 * base::kSecond;
+  };
+
+  class Observer {
+   public:
+    // Calls may be sent from now on.
+    virtual void connected(Connection& connection) = 0;
+    // An attempt failed (was_ready false), or the connection was lost and the calls in flight have had their replies. It
+    // is tried again.
+    virtual void disconnected(Connection& connection, bool was_ready, const std::string& why) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  // Begins to connect.
+  Connection(net::Loop& loop, Options options, Observer& observer);
+  // Calls in flight get their replies (lost), the observer nothing.
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  using Done = std::function<void(Reply)>;
+
+  bool is_ready() const { return state_ == State::ready && !retiring_; }
+  std::size_t in_flight() const { return in_flight_.size(); }
+  // When the statement was sent that has waited longest for its answer; base::kForever if there is none.
+  base::Nanoseconds oldest_sent() const { return in_flight_.empty() ? base::kForever : in_flight_.front().sent; }
+  int server_process() const { return server_process_; }
+
+  // Only while ready. `done` runs later, once.
+  void send(const Statement& statement, const Parameters& parameters, Done done);
+  // Takes no more calls, and connects again once those in flight have their replies: for sessions that work no longer.
+  void retire() { retiring_ = true; }
+
+ private:
+  enum class State : std::uint8_t { waiting, connecting, preparing, ready };
+  struct InFlight {
+    Done done;
+    base::Nanoseconds sent;
+    Reply reply;
+    bool has_result = false;
+  };
+
+  void connect();
+  void step_connect(PostgresPollingStatusType status);
+  void prepare();
+  void finish_preparing();
+  void on_io(int status, int events);
+  void watch(int events);
+  void unwatch();
+  void read_results();
+  void take_result(Rows rows);
+  void flush();
+  void drop(const std::string& why);
+  void schedule_connect();
+  void check_stall();
+  static void notice(void* self, const PGresult* result);
+
+  net::Loop& loop_;
+  const Options options_;
+  Observer& observer_;
+  net::Timer connect_timer_;   // The next attempt, or the end of this one.
+  net::Timer stall_timer_;
+  State state_ = State::waiting;
+  ConnectionPointer pq_;
+  uv_poll_t* poll_ = nullptr;
+  int watched_ = 0;
+  std::deque<InFlight> in_flight_;
+  std::string prepare_error_;
+  bool commit_in_doubt_ = false;
+  bool retiring_ = false;
+  int server_process_ = 0;
+  int failures_ = 0;
+  base::Nanoseconds ready_since_ = 0;
+};
+
+}  // namespace freshet::storage::postgres

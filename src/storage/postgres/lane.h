@@ -1,0 +1,125 @@
+// A lane: a few connections that serve one kind of call (reads, writes, guards, administration) from one bounded queue, so
+// that no kind starves another. Each call has a deadline and is finished exactly once.
+//
+// admit() from any thread; everything else on the loop's thread. May use net and storage.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/postgres/connection.h"
+#include "storage/postgres/deadlines.h"
+
+namespace freshet::storage::postgres {
+
+// The end of a call: rows, or an error. state: the SQLSTATE, if the server refused it.
+struct Answer {
+  Rows rows;
+  std::optional<Error> error;
+  std::string state;
+};
+
+// What to do with a call that was sent and got no answer.
+enum class OnLoss : std::uint8_t {
+  unknown,  // A write: it may have been applied. Never sent again here.
+  fail,     // Unavailable.
+  resend,   // It changes nothing: sent again, kResendsMax times.
+};
+
+struct Call {
+  virtual ~Call() = default;
+
+  enum class State : std::uint8_t { fresh, queued, sent, finished };
+
+  const char* doing = "";               // For messages: "a write".
+  const Statement* statement = nullptr;
+  Parameters parameters;
+  std::size_t bytes = 0;                // What it holds of the queue's bytes.
+  base::Nanoseconds deadline = base::kForever;
+  OnLoss on_loss = OnLoss::fail;
+  std::function<void(Answer)> done;
+
+  // The lane's.
+  State state = State::fresh;
+  int attempts = 0;
+  Connection* connection = nullptr;     // While sent.
+  std::list<std::shared_ptr<Call>>::iterator place;
+  std::optional<Deadlines::Id> timer;
+};
+using CallPointer = std::shared_ptr<Call>;
+
+// How often a call is sent again after a deadlock or a serialization failure, which are known to be rolled back.
+inline constexpr int kRolledBackRetriesMax = 8;
+// How often a call that changes nothing is sent again when its connection is lost.
+inline constexpr int kResendsMax = 2;
+// After so many failed attempts a connection, and none that worked, the calls that wait are told instead of waiting on.
+inline constexpr int kFailedAttemptsMax = 2;
+// A connection that owes an answer for so long gets new calls only if all do.
+inline constexpr base::Nanoseconds kSuspectAfter = 500 * base::kMillisecond;
+
+class Lane : protected Connection::Observer {
+ public:
+  struct Options {
+    int connections = 1;
+    std::size_t in_flight_max = 1;        // Statements a connection.
+    std::size_t queue_max = 1;            // Calls waiting to be sent,
+    std::size_t queue_bytes_max = 1;      // and their bytes; one call alone may exceed them.
+    Connection::Options connection;
+  };
+
+  Lane(net::Loop& loop, Deadlines& deadlines, Options options);
+  virtual ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  // Takes a place in the queue; false if it is full. What is admitted must be submitted.
+  bool admit(const Call& call);
+  std::size_t queue_max() const { return options_.queue_max; }
+  void submit(CallPointer call);
+  // Ends a call early; its reply will be discarded.
+  void finish(Call& call, Answer answer);
+  // Finishes every call: those sent as lost. Nothing can be submitted any more.
+  void close();
+
+ protected:
+  // Sends something from the front of the queue, which is not empty.
+  virtual void dispatch(Connection& connection);
+
+  void connected(Connection& connection) override;
+  void disconnected(Connection& connection, bool was_ready, const std::string& why) override;
+
+  // Takes the first call off the queue to send it.
+  CallPointer take();
+  const CallPointer& first() const { return queue_.front(); }
+  bool has_waiting() const { return !queue_.empty(); }
+  // The server refused it, and rolled it back.
+  void refuse(const CallPointer& call, Connection& connection, const SqlError& error);
+  void lose(const CallPointer& call, const std::string& why);
+  void pump();
+
+ private:
+  Connection* pick();
+  void on_reply(const CallPointer& call, Connection& connection, Reply reply);
+  void on_deadline(const CallPointer& call);
+  void queue_again(const CallPointer& call);
+  void leave_queue(Call& call);
+  Error unavailable(const Call& call, const std::string& why) const;
+
+  Deadlines& deadlines_;
+  const Options options_;
+  std::list<CallPointer> queue_;
+  std::atomic<std::size_t> waiting_ = 0;
+  std::atomic<std::size_t> waiting_bytes_ = 0;
+  bool down_ = false;    // No connection, and attempts have failed.
+  int failed_attempts_ = 0;
+  bool closed_ = false;
+  std::string last_failure_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+}  // namespace freshet::storage::postgres

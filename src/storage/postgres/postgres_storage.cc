@@ -1,0 +1,362 @@
+// PostgresStorage: builds each call on the caller's thread, hands it to the loop's, and turns rows into replies.
+#include "storage/postgres/postgres_storage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "storage/postgres/read_lane.h"
+#include "storage/postgres/schema.h"
+#include "storage/postgres/set_guard.h"
+#include "storage/postgres/statements.h"
+#include "storage/postgres/write_codec.h"
+
+namespace freshet::storage::postgres {
+namespace {
+
+// Writes in flight a connection. One server process applies them one after the other: more would only wait there, and have
+// an unknown outcome if the connection broke.
+constexpr std::size_t kWritesInFlightMax = 8;
+constexpr std::size_t kWriteQueueMax = 16 * 1024;
+constexpr std::size_t kWriteQueueBytesMax = 256ull * 1024 * 1024;
+// Read statements in flight a connection: one runs while the next is on its way. Reads that wait are merged.
+constexpr std::size_t kReadsInFlightMax = 2;
+constexpr std::size_t kReadQueueMax = 64 * 1024;
+constexpr std::size_t kReadQueueBytesMax = 64ull * 1024 * 1024;
+constexpr int kGuardConnections = 2;
+constexpr std::size_t kAdministrationInFlightMax = 4;
+constexpr std::size_t kAdministrationQueueMax = 1024;
+constexpr std::size_t kAdministrationQueueBytesMax = 32ull * 1024 * 1024;
+// Scans read this many rows at most in one call, tombstones included.
+constexpr std::size_t kScanRowsMax = 10'000;
+// Up to so many rows keys are counted one by one.
+constexpr std::int64_t kCountExactRowsMax = 50'000;
+constexpr std::int64_t kSplitRowsMax = 20'000;
+constexpr std::size_t kForgetBatchMax = 256;
+constexpr base::Nanoseconds kForgetDeadline = 5 * base::kSecond;
+
+Error standby_error(const char* doing) {
+  return Error::of(ErrorCode::unavailable, fmt::format("{} was answered by a standby", doing),
+                   "Point Freshet at the primary.");
+}
+
+// Reads know two errors only: out of reach, and out of time.
+Error read_error(Error error) {
+  if (error.code != ErrorCode::deadline_exceeded) error = Error::of(ErrorCode::unavailable, error.what, error.remedy);
+  return error;
+}
+
+Error full_error(const char* doing, std::size_t limit) {
+  return Error::of(ErrorCode::busy, fmt::format("{}: {} calls wait for PostgreSQL already", doing, limit),
+                   "Try again, or open more connections to the database.");
+}
+
+Result<void> check(const PostgresOptions& options) {
+  const bool printable = std::all_of(options.fleet.begin(), options.fleet.end(), [](unsigned char c) {
+    return c > ' ' && c < 127;
+  });
+  if (options.fleet.empty() || options.fleet.size() > kFleetBytesMax || !printable) {
+    return Error::of(ErrorCode::invalid_argument,
+                     fmt::format("the fleet's name must be 1 to {} printable ASCII characters", kFleetBytesMax));
+  }
+  if (options.connections < kConnectionsMin || options.connections > kConnectionsMax) {
+    return Error::of(ErrorCode::invalid_argument,
+                     fmt::format("{} connections: {} to {} are possible", options.connections, kConnectionsMin,
+                                 kConnectionsMax));
+  }
+  return {};
+}
+
+// One blocking session at the start, so that what is wrong is said at once and in one place.
+Result<void> prepare_database(const PostgresOptions& options) {
+  auto parameters = connection_parameters(options.url, application_name(options.fleet, "setup"));
+  if (!parameters) return parameters.error();
+  for (auto& [keyword, value] : *parameters) {
+    if (keyword == "connect_timeout") value = std::to_string(options.connect_timeout / base::kSecond + 1);
+  }
+  const ParameterArrays arrays(*parameters);
+  const ConnectionPointer connection(PQconnectdbParams(arrays.keywords.data(), arrays.values.data(), 0));
+  if (PQstatus(connection.get()) != CONNECTION_OK) {
+    return Error::of(ErrorCode::unavailable, "PostgreSQL cannot be reached: " + message_of(connection.get()),
+                     "Look whether the database is up, and at host, port, user and password in the storage URL.");
+  }
+  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+  const Rows standby(PQexec(connection.get(), "SELECT pg_is_in_recovery()::text"));
+  if (!succeeded(standby.get())) return error_of(sql_error_of(standby.get()), "opening the storage");
+  if (bytes_at(standby.get(), 0, 0) == "true") return standby_error("opening the storage");
+  return ensure_schema(connection.get(), options.create_schema);
+}
+
+}  // namespace
+
+// The loop's side: what lives on its thread, and the way there.
+class PostgresStorage::Lanes {
+ public:
+  explicit Lanes(const PostgresOptions& options) : options_(options), loop_("freshet-postgres") {
+    loop_.run([this] { build(); });
+  }
+
+  ~Lanes() {
+    loop_.run([this] {
+      drain();
+      for (Lane* lane : {static_cast<Lane*>(reads_.get()), writes_.get(), guards_.get(), administration_.get()}) {
+        lane->close();
+      }
+      reads_.reset();
+      writes_.reset();
+      guards_.reset();
+      administration_.reset();
+      deadlines_.reset();
+    });
+  }
+
+  const PostgresOptions& options() const { return options_; }
+  Lane& reads() { return *reads_; }
+  Lane& writes() { return *writes_; }
+  Lane& administration() { return *administration_; }
+
+  // Admits the call, or says busy at once. From any thread.
+  void submit(Lane& lane, CallPointer call) {
+    if (!lane.admit(*call)) {
+      return std::exchange(call->done, nullptr)({{}, full_error(call->doing, lane.queue_max()), {}});
+    }
+    post([&lane, call = std::move(call)]() mutable { lane.submit(std::move(call)); });
+  }
+
+  void set_guard(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) {
+    post([=, this, done = std::move(done)]() mutable {
+      std::make_shared<GuardSetter>(options_, *guards_, *administration_, *deadlines_)
+          ->run(range, token, deadline, std::move(done));
+    });
+  }
+
+ private:
+  void build() {
+    deadlines_ = std::make_unique<Deadlines>(loop_);
+    const int shared = options_.connections - kGuardConnections - 1;
+    const int reads = std::max(1, shared / 2);
+    reads_ = std::make_unique<ReadLane>(
+        loop_, *deadlines_,
+        Lane::Options{reads, kReadsInFlightMax, kReadQueueMax, kReadQueueBytesMax,
+                      connection("read", options_.lock_timeout, {&statements::kRead, &statements::kReadLong}, false)});
+    writes_ = std::make_unique<Lane>(
+        loop_, *deadlines_,
+        Lane::Options{shared - reads, kWritesInFlightMax, kWriteQueueMax, kWriteQueueBytesMax,
+                      connection("write", options_.lock_timeout,
+                                 {&statements::kPut, &statements::kPutFor, &statements::kWrite}, false)});
+    guards_ = std::make_unique<Lane>(
+        loop_, *deadlines_,
+        Lane::Options{kGuardConnections, 1, kGuardQueueMax, SIZE_MAX / 2,
+                      connection("guard", options_.guard_lock_timeout, {&statements::kSetGuard}, false)});
+    administration_ = std::make_unique<Lane>(
+        loop_, *deadlines_,
+        Lane::Options{1, kAdministrationInFlightMax, kAdministrationQueueMax, kAdministrationQueueBytesMax,
+                      connection("admin", options_.lock_timeout,
+                                 {&statements::kHolders, &statements::kScan, &statements::kCount, &statements::kSlotCounts,
+                                  &statements::kForget, &statements::kIdentity},
+                                 true)});
+  }
+
+  Connection::Options connection(const char* kind, base::Nanoseconds lock_timeout, std::vector<const Statement*> statements,
+                                 bool accept_standby) {
+    Connection::Options result;
+    // The URL was parsed when the storage was opened.
+    result.parameters = connection_parameters(options_.url, application_name(options_.fleet, kind)).value();
+    result.session_sql = session_sql(options_, lock_timeout);
+    result.statements = std::move(statements);
+    result.accept_standby = accept_standby;
+    result.connect_timeout = options_.connect_timeout;
+    result.stall_timeout = options_.stall_timeout;
+    return result;
+  }
+
+  void post(std::function<void()> task) {
+    bool wake;
+    {
+      const std::lock_guard lock(mutex_);
+      wake = incoming_.empty();
+      incoming_.push_back(std::move(task));
+    }
+    if (wake) loop_.post([this] { drain(); });
+  }
+
+  // What arrived together is queued together: reads can travel together.
+  void drain() {
+    std::vector<std::function<void()>> tasks;
+    {
+      const std::lock_guard lock(mutex_);
+      tasks.swap(incoming_);
+    }
+    for (auto& task : tasks) task();
+  }
+
+  const PostgresOptions options_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> incoming_;
+  std::unique_ptr<Deadlines> deadlines_;
+  std::unique_ptr<ReadLane> reads_;
+  std::unique_ptr<Lane> writes_;
+  std::unique_ptr<Lane> guards_;
+  std::unique_ptr<Lane> administration_;
+  net::Loop loop_;
+};
+
+Result<std::unique_ptr<PostgresStorage>> PostgresStorage::open(const PostgresOptions& options) {
+  if (auto checked = check(options); !checked) return checked.error();
+  if (auto prepared = prepare_database(options); !prepared) return prepared.error();
+  return std::unique_ptr<PostgresStorage>(new PostgresStorage(options));
+}
+
+PostgresStorage::PostgresStorage(const PostgresOptions& options) : lanes_(std::make_unique<Lanes>(options)) {}
+PostgresStorage::~PostgresStorage() = default;
+
+void PostgresStorage::read(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<ReadReply> done) {
+  if (keys.size() > kBatchKeysMax) {
+    return done(Error::of(ErrorCode::invalid_argument,
+                          fmt::format("a read of {} keys; the limit is {}", keys.size(), kBatchKeysMax)));
+  }
+  auto call = std::make_shared<ReadCall>();
+  call->doing = "a read";
+  for (const auto& key : keys) call->bytes += key.size();
+  call->keys = std::move(keys);
+  call->deadline = deadline;
+  call->on_loss = OnLoss::resend;
+  call->done = [done = std::move(done), read = call.get()](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    done(std::move(read->reply));
+  };
+  lanes_->submit(lanes_->reads(), std::move(call));
+}
+
+void PostgresStorage::write(WriteRequest request, Callback<WriteReply> done) {
+  if (auto fault = fault_of(request)) return done(std::move(*fault));
+  auto call = std::make_shared<WriteCall>();
+  call->doing = "a write";
+  call->deadline = request.deadline;
+  call->request = std::move(request);
+  call->on_loss = OnLoss::unknown;
+  encode_write(*call, lanes_->options());
+  call->done = [done = std::move(done), write = call.get()](Answer answer) {
+    if (answer.error) return done(std::move(*answer.error));
+    done(decode_write(*write, answer.rows.get()));
+  };
+  lanes_->submit(lanes_->writes(), std::move(call));
+}
+
+void PostgresStorage::set_guard(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) {
+  if (range.first > range.last || range.last >= base::kSlots || token.is_nil()) {
+    return done(Error::of(ErrorCode::invalid_argument, "set_guard needs a range of slots and a token that is not nil"));
+  }
+  lanes_->set_guard(range, token, deadline, std::move(done));
+}
+
+void PostgresStorage::scan(std::uint64_t position, std::size_t limit, base::Nanoseconds deadline, Callback<ScanReply> done) {
+  const auto rows_max = std::clamp<std::size_t>(limit, 1, kScanRowsMax);
+  auto call = std::make_shared<Call>();
+  call->doing = "a scan";
+  call->statement = &statements::kScan;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::resend;
+  call->parameters.add(encoded(static_cast<std::int64_t>(std::min(position, kPositionEnd))))
+      .add(encoded(static_cast<std::int64_t>(rows_max)));
+  call->done = [done = std::move(done), rows_max](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    const auto* rows = answer.rows.get();
+    const int count = PQntuples(rows);
+    ScanReply reply;
+    if (count > 0) {
+      if (bool_at(rows, 0, 0)) return done(standby_error("a scan"));
+      reply.database_ms = int8_at(rows, 0, 1);
+    }
+    for (int row = 0; row < count; ++row) {
+      if (bool_at(rows, row, 4)) reply.keys.push_back({std::string(bytes_at(rows, row, 3)), int8_at(rows, row, 5)});
+    }
+    if (static_cast<std::size_t>(count) >= rows_max) {
+      reply.next = static_cast<std::uint64_t>(int8_at(rows, count - 1, 2)) + 1;
+    }
+    done(std::move(reply));
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+void PostgresStorage::count(base::Nanoseconds deadline, Callback<KeyCount> done) {
+  auto call = std::make_shared<Call>();
+  call->doing = "counting keys";
+  call->statement = &statements::kCount;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::resend;
+  call->parameters.add(encoded(kCountExactRowsMax));
+  call->done = [done = std::move(done)](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    if (bool_at(answer.rows.get(), 0, 0)) return done(standby_error("counting keys"));
+    done(KeyCount{static_cast<std::uint64_t>(int8_at(answer.rows.get(), 0, 1)), bool_at(answer.rows.get(), 0, 2)});
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+void PostgresStorage::split_points(base::SlotRange range, int parts, base::Nanoseconds deadline,
+                                   Callback<std::vector<base::Slot>> done) {
+  if (range.first > range.last || range.last >= base::kSlots || parts < 1) {
+    return done(Error::of(ErrorCode::invalid_argument, "split_points needs a range of slots and at least one part"));
+  }
+  auto call = std::make_shared<Call>();
+  call->doing = "looking for split points";
+  call->statement = &statements::kSlotCounts;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::resend;
+  call->parameters.add(encoded(static_cast<std::int64_t>(first_position_of(range.first))))
+      .add(encoded(static_cast<std::int64_t>((std::uint64_t{range.last} + 1) << 48)))
+      .add(encoded(kSplitRowsMax));
+  call->done = [done = std::move(done), range, parts](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    std::vector<std::pair<base::Slot, std::uint64_t>> counts;
+    for (int row = 0; row < PQntuples(answer.rows.get()); ++row) {
+      counts.emplace_back(static_cast<base::Slot>(int4_at(answer.rows.get(), row, 0)),
+                          static_cast<std::uint64_t>(int8_at(answer.rows.get(), row, 1)));
+    }
+    done(split_evenly(range, parts, counts));
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+void PostgresStorage::forget(std::vector<Tombstone> tombstones) {
+  for (std::size_t from = 0; from < tombstones.size(); from += kForgetBatchMax) {
+    ArrayBuilder keys(oid::kBytea);
+    ArrayBuilder versions(oid::kInt8);
+    for (std::size_t i = from; i < std::min(from + kForgetBatchMax, tombstones.size()); ++i) {
+      keys.add(tombstones[i].key);
+      versions.add(encoded(static_cast<std::int64_t>(tombstones[i].version)));
+    }
+    auto call = std::make_shared<Call>();
+    call->doing = "forgetting tombstones";
+    call->statement = &statements::kForget;
+    call->deadline = base::now() + kForgetDeadline;
+    call->on_loss = OnLoss::fail;
+    call->parameters.add(keys.take()).add(versions.take());
+    call->bytes = call->parameters.bytes();
+    call->done = [](const Answer&) {};
+    lanes_->submit(lanes_->administration(), std::move(call));
+  }
+}
+
+void PostgresStorage::health(base::Nanoseconds deadline, Callback<Health> done) {
+  auto call = std::make_shared<Call>();
+  call->doing = "a health check";
+  call->statement = &statements::kIdentity;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::resend;
+  call->done = [done = std::move(done)](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    const auto text = [&](int column) { return std::string(bytes_at(answer.rows.get(), 0, column)); };
+    Health health;
+    health.identity = {text(0), text(1), text(2)};
+    health.writable = !bool_at(answer.rows.get(), 0, 3);
+    health.database_ms = int8_at(answer.rows.get(), 0, 4);
+    done(std::move(health));
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,162 @@
+// The functions of schema freshet around write guards: setting them, and the guarded single put. SQL text only.
+//
+// Why it is safe. A writer takes its cell's lock *shared* and checks the token in a later statement; set_guard takes it
+// *exclusively*, so it waits for the writers in flight, and a writer that waited for it sees the new token. The later
+// statement sees it only at READ COMMITTED, where each statement of a volatile function has a snapshot of its own: other
+// levels are refused. Without advisory locks (lock_class NULL) the lock is FOR SHARE on the guard's row, taken by the
+// statement that checks it: at READ COMMITTED the row is checked again after the wait, above that it fails with 40001.
+#include "storage/postgres/schema.h"
+
+namespace freshet::storage::postgres::schema_text {
+
+const char* const kGuards = R"sql(
+-- What every guarded transaction sets: a commit that is durable when acknowledged, and no idling inside a lock.
+CREATE OR REPLACE FUNCTION freshet.begin_guarded(lock_class integer) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF lock_class IS NOT NULL AND current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'freshet: guards with advisory locks need isolation level READ COMMITTED, not %',
+      upper(current_setting('transaction_isolation')) USING ERRCODE = 'FR002';
+  END IF;
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  IF current_setting('idle_in_transaction_session_timeout') = '0' THEN
+    PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
+  END IF;
+END
+$$;
+
+-- Replaces the token of slots first_slot to last_slot, after the writes in flight there have ended. One transaction.
+CREATE OR REPLACE FUNCTION freshet.set_guard(
+  lock_class integer, fleet_name text, from_slot integer, to_slot integer, new_token uuid) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+  from_cell integer := from_slot / 64;
+  to_cell integer := to_slot / 64;
+  here text;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'freshet: set_guard needs isolation level READ COMMITTED' USING ERRCODE = 'FR002';
+  END IF;
+  PERFORM freshet.begin_guarded(lock_class);
+  IF lock_class IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(lock_class, c.cell)
+      FROM (SELECT n AS cell FROM generate_series(from_cell, to_cell) n ORDER BY n) c;
+  END IF;
+  -- The row at a cell's first slot is never deleted: locking it puts the set_guards of a cell in order.
+  INSERT INTO freshet.guard (fleet, cell, first_slot, last_slot, token, timeline, set_at)
+    SELECT fleet_name, n, n * 64, n * 64 + 63, '00000000-0000-0000-0000-000000000000', '', clock_timestamp()
+    FROM generate_series(from_cell, to_cell) n ORDER BY n ON CONFLICT DO NOTHING;
+  PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
+    AND g.first_slot = g.cell * 64 ORDER BY g.cell FOR UPDATE;
+  -- Rows that reach over an end of the range are split there; both halves keep what they had.
+  INSERT INTO freshet.guard SELECT g.fleet, g.cell, from_slot, g.last_slot, g.token, g.timeline, g.set_at
+    FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = from_cell
+    AND g.first_slot < from_slot AND g.last_slot >= from_slot;
+  UPDATE freshet.guard g SET last_slot = from_slot - 1 WHERE g.fleet = fleet_name AND g.cell = from_cell
+    AND g.first_slot < from_slot AND g.last_slot >= from_slot;
+  INSERT INTO freshet.guard SELECT g.fleet, g.cell, to_slot + 1, g.last_slot, g.token, g.timeline, g.set_at
+    FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = to_cell
+    AND g.first_slot <= to_slot AND g.last_slot > to_slot;
+  UPDATE freshet.guard g SET last_slot = to_slot WHERE g.fleet = fleet_name AND g.cell = to_cell
+    AND g.first_slot <= to_slot AND g.last_slot > to_slot;
+  DELETE FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
+    AND g.first_slot > greatest(from_slot, g.cell * 64) AND g.last_slot <= to_slot;
+  here := freshet.timeline();
+  UPDATE freshet.guard g SET token = new_token, timeline = here, set_at = clock_timestamp(),
+    last_slot = least(to_slot, g.cell * 64 + 63)
+    WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
+    AND g.first_slot = greatest(from_slot, g.cell * 64);
+  RETURN here;
+END
+$$;
+
+-- Takes the locks of the cells of these slots, in ascending order, then checks each slot's token.
+CREATE OR REPLACE FUNCTION freshet.check_guards(
+  lock_class integer, fleet_name text, slots integer[], tokens uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  w record;
+BEGIN
+  PERFORM freshet.begin_guarded(lock_class);
+  IF lock_class IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock_shared(lock_class, c.cell)
+      FROM (SELECT DISTINCT s.slot / 64 AS cell FROM unnest(slots) s(slot) ORDER BY 1) c;
+    SELECT u.slot INTO w FROM unnest(slots, tokens) u(slot, token) WHERE NOT EXISTS (
+      SELECT 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = u.slot / 64
+        AND g.first_slot <= u.slot AND g.last_slot >= u.slot AND g.token = u.token
+        AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)) LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'freshet: the guard of slot % has another token', w.slot USING ERRCODE = 'FR001';
+    END IF;
+    RETURN;
+  END IF;
+  FOR w IN SELECT DISTINCT u.slot, u.token FROM unnest(slots, tokens) u(slot, token) ORDER BY 1, 2 LOOP
+    PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = w.slot / 64
+      AND g.first_slot <= w.slot AND g.last_slot >= w.slot AND g.token = w.token
+      AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) FOR SHARE;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'freshet: the guard of slot % has another token', w.slot USING ERRCODE = 'FR001';
+    END IF;
+  END LOOP;
+END
+$$;
+)sql";
+
+// The commonest write by far: one function, one expression that locks, one statement that checks and writes. Each further
+// statement or record would cost as much as the check itself.
+const char* const kSinglePut = R"sql(
+-- One unconditional put of a key of at most 2000 bytes; returns its version. The lock is taken by the IF, so that the INSERT
+-- is a later statement, with a snapshot of its own, and what it finds in the guard's row cannot change until the commit.
+CREATE OR REPLACE FUNCTION freshet.put(
+  lock_class integer, fleet_name text, at_slot integer, guard_token uuid, new_key bytea, new_position bigint,
+  new_value bytea, new_operation uuid, new_expires_at_ms bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  new_version bigint;
+BEGIN
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+    OR current_setting('idle_in_transaction_session_timeout') = '0'
+    OR (lock_class IS NOT NULL AND current_setting('transaction_isolation') <> 'read committed') THEN
+    PERFORM freshet.begin_guarded(lock_class);
+  END IF;
+  IF lock_class IS NULL THEN
+    PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = at_slot / 64
+      AND g.first_slot <= at_slot AND g.last_slot >= at_slot AND g.token = guard_token FOR SHARE;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'freshet: the guard of slot % has another token', at_slot USING ERRCODE = 'FR001';
+    END IF;
+  ELSIF pg_advisory_xact_lock_shared(lock_class, at_slot / 64) IS NULL THEN
+    RAISE EXCEPTION 'freshet: an advisory lock gave no answer';
+  END IF;
+  INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms)
+    SELECT new_key, new_position, new_value, nextval('freshet.version'), new_operation, new_expires_at_ms
+    FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = at_slot / 64
+      AND g.first_slot <= at_slot AND g.last_slot >= at_slot AND g.token = guard_token
+      AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
+    ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
+      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms
+    RETURNING r.version INTO new_version;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'freshet: the guard of slot % has another token', at_slot USING ERRCODE = 'FR001';
+  END IF;
+  RETURN new_version;
+END
+$$;
+
+-- The same with a deadline counted from now.
+CREATE OR REPLACE FUNCTION freshet.put_for(
+  lock_class integer, fleet_name text, at_slot integer, guard_token uuid, new_key bytea, new_position bigint,
+  new_value bytea, new_operation uuid, lifetime_ms bigint, OUT new_version bigint, OUT new_expires_at_ms bigint)
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  new_expires_at_ms := freshet.now_ms() + lifetime_ms;
+  new_version := freshet.put(lock_class, fleet_name, at_slot, guard_token, new_key, new_position, new_value,
+    new_operation, new_expires_at_ms);
+END
+$$;
+)sql";
+
+}  // namespace freshet::storage::postgres::schema_text

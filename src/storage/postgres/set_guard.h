@@ -1,0 +1,56 @@
+// One set_guard call: bounded batches of cells, each a transaction; cell by cell where a writer sits on its lock; after a
+// limit its holder is reported, and ended if it is a writer of this fleet.
+//
+// On the loop's thread. May use storage.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/postgres/lane.h"
+#include "storage/postgres/options.h"
+#include "storage/storage.h"
+
+namespace freshet::storage::postgres {
+
+// Cells whose locks one transaction takes: few of PostgreSQL's fixed lock table, and short waits for writers.
+inline constexpr int kGuardCellsPerTransaction = 32;
+// How many set_guard calls may wait at once.
+inline constexpr std::size_t kGuardQueueMax = 4096;
+
+class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
+ public:
+  GuardSetter(const PostgresOptions& options, Lane& guards, Lane& administration, Deadlines& deadlines)
+      : options_(options), guards_(guards), administration_(administration), deadlines_(deadlines) {}
+
+  void run(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done);
+
+ private:
+  void send_next();
+  void on_answer(Answer answer);
+  void on_lock_timeout();
+  void probe_holders();
+  void on_holders(Answer answer);
+  void finish(Result<void> result);
+  bool is_past_limit() const { return stuck_since_ != 0 && base::now() - stuck_since_ >= options_.guard_holder_limit; }
+
+  const PostgresOptions& options_;
+  Lane& guards_;
+  Lane& administration_;
+  Deadlines& deadlines_;
+
+  base::SlotRange range_;
+  Token token_;
+  base::Nanoseconds deadline_ = 0;
+  Callback<void> done_;
+
+  int next_slot_ = 0;
+  int batch_end_ = 0;          // The last slot of the statement in flight.
+  int single_cells_until_ = -1;  // Up to this slot one cell at a time: a batch there ran into a lock.
+  CallPointer call_;
+  base::Nanoseconds sent_ = 0;
+  base::Nanoseconds stuck_since_ = 0;  // Since when the present cell is waited for; 0: it is not.
+  std::string holder_;
+};
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,82 @@
+// SQL of the prepared statements.
+#include "storage/postgres/statements.h"
+
+#include <fmt/format.h>
+
+namespace freshet::storage::postgres {
+namespace statements {
+
+// The subquery with OFFSET 0 is read once, so that an absent key, too, brings the clock and whether a standby answers.
+const Statement kRead{"read",
+                      "SELECT c.standby, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
+                      "coalesce(r.expires_at_ms, 0) "
+                      "FROM (SELECT pg_is_in_recovery() AS standby, freshet.now_ms() AS ms OFFSET 0) c "
+                      "LEFT JOIN freshet.kv r ON r.key = ANY($1)",
+                      {oid::kByteaArray}};
+const Statement kReadLong{"read_long",
+                          "SELECT c.standby, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
+                          "coalesce(r.expires_at_ms, 0) "
+                          "FROM (SELECT pg_is_in_recovery() AS standby, freshet.now_ms() AS ms OFFSET 0) c "
+                          "LEFT JOIN freshet.kv r ON r.key = ANY(ARRAY(SELECT freshet.key_id(k) FROM unnest($1) k))",
+                          {oid::kByteaArray}};
+const Statement kPut{"put",
+                     "SELECT freshet.put($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                     {oid::kInt4, oid::kText, oid::kInt4, oid::kUuid, oid::kBytea, oid::kInt8, oid::kBytea, oid::kUuid,
+                      oid::kInt8}};
+const Statement kPutFor{"put_for", "SELECT * FROM freshet.put_for($1, $2, $3, $4, $5, $6, $7, $8, $9)", kPut.types};
+const Statement kWrite{"write",
+                       "SELECT * FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                       {oid::kInt4, oid::kText, oid::kBool, oid::kUuid, oid::kInt4Array, oid::kUuidArray, oid::kInt4Array,
+                        oid::kByteaArray, oid::kInt8Array, oid::kByteaArray, oid::kInt8Array, oid::kInt4Array,
+                        oid::kInt8Array, oid::kInt4Array, oid::kInt8Array, oid::kBoolArray}};
+const Statement kSetGuard{"set_guard",
+                          "SELECT freshet.set_guard($1, $2, $3, $4, $5)",
+                          {oid::kInt4, oid::kText, oid::kInt4, oid::kInt4, oid::kUuid}};
+// Only sessions of the same role may be ended, and only this fleet's writers are: others are named.
+const Statement kHolders{
+    "holders",
+    "SELECT format('process %s (application \"%s\", user %s, %s for %s s): %s', a.pid, a.application_name, a.usename, "
+    "a.state, round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.backend_start)), 1), "
+    "left(a.query, 120)), "
+    "CASE WHEN $3 AND a.usename = current_user AND a.application_name = $2 THEN pg_terminate_backend(a.pid) ELSE false END "
+    "FROM unnest(pg_blocking_pids($1)) b(pid) JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY a.xact_start LIMIT 4",
+    {oid::kInt4, oid::kText, oid::kBool}};
+const Statement kScan{"scan",
+                      "SELECT pg_is_in_recovery(), freshet.now_ms(), r.position, coalesce(r.long_key, r.key), "
+                      "r.value IS NOT NULL, coalesce(r.expires_at_ms, 0) FROM freshet.kv r WHERE r.position >= $1 "
+                      "ORDER BY r.position FETCH FIRST $2 ROWS WITH TIES",
+                      {oid::kInt8, oid::kInt8}};
+const Statement kCount{
+    "count", "SELECT pg_is_in_recovery(), c.keys, c.exact FROM freshet.count_keys($1) c", {oid::kInt8}};
+const Statement kSlotCounts{
+    "slot_counts", "SELECT slot, keys FROM freshet.slot_counts($1, $2, $3)", {oid::kInt8, oid::kInt8, oid::kInt8}};
+// Locked rows are in use: their tombstones may be needed still.
+const Statement kForget{"forget",
+                        "WITH gone AS (SELECT r.key, r.version FROM unnest($1, $2) t(key, version) JOIN freshet.kv r "
+                        "ON r.key = freshet.key_id(t.key) AND r.version = t.version WHERE r.value IS NULL "
+                        "ORDER BY r.key FOR UPDATE OF r SKIP LOCKED) "
+                        "DELETE FROM freshet.kv r USING gone WHERE r.key = gone.key AND r.version = gone.version",
+                        {oid::kByteaArray, oid::kInt8Array}};
+const Statement kIdentity{
+    "identity", "SELECT system, timeline, started_at, in_recovery, database_ms FROM freshet.identity()", {}};
+
+}  // namespace statements
+
+std::string application_name(const std::string& fleet, const char* kind) {
+  return fmt::format("freshet:{}:{}", fleet, kind);
+}
+
+// Generic plans: a plan of its own for each array of keys would cost more than the read.
+std::string session_sql(const PostgresOptions& options, base::Nanoseconds lock_timeout) {
+  const auto ms = [](base::Nanoseconds duration) { return duration / base::kMillisecond; };
+  return fmt::format(
+      "SELECT pg_backend_pid()::text, pg_is_in_recovery()::text, "
+      "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' "
+      "ELSE 'on' END, false), set_config('default_transaction_isolation', 'read committed', false), "
+      "set_config('lock_timeout', '{}', false), set_config('statement_timeout', '{}', false), "
+      "set_config('idle_in_transaction_session_timeout', '{}', false), "
+      "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false)",
+      ms(lock_timeout), ms(options.statement_timeout), ms(options.idle_in_transaction_timeout));
+}
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,48 @@
+// The statements that Freshet prepares, by lane, and what each session sets. May use base.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/postgres/connection.h"
+#include "storage/postgres/options.h"
+
+namespace freshet::storage::postgres {
+
+// Keys up to this length are stored as they are; freshet.key_id() shortens longer ones.
+inline constexpr std::size_t kPlainKeyBytesMax = 2000;
+
+namespace statements {
+
+// $1 keys. Columns: is a standby, database_ms, key, value, version, operation, expires_at_ms; one row at least.
+extern const Statement kRead;
+extern const Statement kReadLong;  // The same, for batches with a key above kPlainKeyBytesMax.
+// freshet.put, freshet.put_for and freshet.write, with their parameters.
+extern const Statement kPut;
+extern const Statement kPutFor;
+extern const Statement kWrite;
+// lock class, fleet, first slot, last slot, token.
+extern const Statement kSetGuard;
+// $1 server process that waits, $2 application names of this fleet's writers, $3 whether to end those.
+// Columns: a sentence on the holder, whether it was ended.
+extern const Statement kHolders;
+// $1 position, $2 rows. Columns: is a standby, database_ms, position, key, present, expires_at_ms.
+extern const Statement kScan;
+// $1 rows_max. Columns: is a standby, keys, exact.
+extern const Statement kCount;
+// $1 first position, $2 end, $3 rows_max. Columns: slot, keys.
+extern const Statement kSlotCounts;
+// $1 keys, $2 versions.
+extern const Statement kForget;
+// Columns as freshet.identity()'s.
+extern const Statement kIdentity;
+
+}  // namespace statements
+
+// What kind of session it is, as its application_name says: "freshet:FLEET:KIND".
+std::string application_name(const std::string& fleet, const char* kind);
+
+// The settings of a session, and the columns that Connection::Options::session_sql wants.
+std::string session_sql(const PostgresOptions& options, base::Nanoseconds lock_timeout);
+
+}  // namespace freshet::storage::postgres

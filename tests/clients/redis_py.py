@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# Debian's python3-redis against Freshet: the calls that applications make.
+#
+#   redis_py.py HOST PORT
+import sys
+import threading
+import uuid
+
+import redis
+
+PREFIX = "redis-py:%s:" % uuid.uuid4().hex[:8]
+
+
+def key(name):
+    return PREFIX + name
+
+
+def check(found, expected):
+    if found != expected:
+        raise AssertionError("found %r, expected %r" % (found, expected))
+
+
+def strings(client):
+    check(client.set(key("a"), "1"), True)
+    check(client.get(key("a")), b"1")
+    check(client.get(key("absent")), None)
+    check(client.set(key("a"), "2", nx=True), None)
+    check(client.set(key("a"), "2", xx=True, get=True), b"1")
+    check(client.setex(key("e"), 100, "x"), True)
+    check(90 < client.ttl(key("e")) <= 100, True)
+    check(client.getex(key("e"), persist=True), b"x")
+    check(client.ttl(key("e")), -1)
+    check(client.mset({key("m1"): "1", key("m2"): "2"}), True)
+    check(client.mget(key("m1"), key("none"), key("m2")), [b"1", None, b"2"])
+    check(client.append(key("a"), "34"), 3)
+    check(client.getrange(key("a"), 0, 1), b"23")
+    check(client.setrange(key("a"), 1, "x"), 3)
+    check(client.strlen(key("a")), 3)
+    check(client.getset(key("a"), "new"), b"2x4")
+    check(client.getdel(key("a")), b"new")
+    binary = bytes(range(256)) * 40
+    check(client.set(key("b"), binary), True)
+    check(client.get(key("b")), binary)
+
+
+def numbers(client):
+    check(client.incr(key("n")), 1)
+    check(client.incrby(key("n"), 41), 42)
+    check(client.decr(key("n"), 2), 40)
+    check(client.incrbyfloat(key("f"), 1.5), 1.5)
+    client.set(key("s"), "abc")
+    try:
+        client.incr(key("s"))
+        raise AssertionError("INCR of a text succeeded")
+    except redis.ResponseError as error:
+        check(str(error), "value is not an integer or out of range")
+
+
+def keys(client):
+    names = {key("scan:%d" % i).encode() for i in range(250)}
+    client.mset({name: "x" for name in names})
+    check(set(client.scan_iter(match=key("scan:*"), count=40)), names)
+    check(set(client.keys(key("scan:*"))), names)
+    check(client.exists(*list(names)[:10]), 10)
+    check(client.type(key("scan:1")), b"string")
+    check(client.delete(*names), 250)
+    check(client.dbsize() >= 0, True)
+
+
+def pipelines(client):
+    pipe = client.pipeline(transaction=False)
+    for i in range(500):
+        pipe.set(key("p%d" % i), i)
+    for i in range(500):
+        pipe.get(key("p%d" % i))
+    replies = pipe.execute()
+    check(replies, [True] * 500 + [b"%d" % i for i in range(500)])
+    client.delete(*[key("p%d" % i) for i in range(500)])
+
+
+def introspection(client):
+    check(client.ping(), True)
+    check(client.client_setname("tester"), True)
+    check(client.client_getname(), "tester")
+    check(any(each["name"] == "tester" for each in client.client_list()), True)
+    check("redis_version" in client.info(), True)
+    check("freshet_version" in client.info("server"), True)
+    check(isinstance(client.config_get("*"), dict), True)
+    check("get" in client.command(), True)
+
+
+def freshet(client):
+    client.set(key("v"), "one")
+    fields = client.execute_command("FRESHET.GET", key("v"))
+    reading = dict(zip(fields[::2], fields[1::2]))
+    check(reading[b"value"], b"one")
+    version = reading[b"version"]
+    newer = client.execute_command("FRESHET.SET", key("v"), "two", "VERSION", version)
+    check(newer > version, True)
+    try:
+        client.execute_command("FRESHET.SET", key("v"), "three", "VERSION", version)
+        raise AssertionError("a write on an old version succeeded")
+    except redis.ResponseError as error:
+        check(str(error).startswith("VERSIONMISMATCH"), True)
+    client.execute_command("FRESHET.EVICT", "KEY", key("v"))
+    check(client.get(key("v")), b"two")
+
+
+def many_threads(client):
+    def add():
+        for _ in range(100):
+            client.incr(key("shared"))
+
+    threads = [threading.Thread(target=add) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check(client.get(key("shared")), b"800")
+
+
+def main():
+    client = redis.Redis(host=sys.argv[1], port=int(sys.argv[2]))
+    for test in (strings, numbers, keys, pipelines, introspection, freshet, many_threads):
+        test(client)
+        print("ok", test.__name__)
+    for name in client.scan_iter(match=PREFIX + "*", count=1000):
+        client.delete(name)
+
+
+if __name__ == "__main__":
+    main()

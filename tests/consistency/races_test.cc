@@ -1,0 +1,314 @@
+// The races of the design, played step by step on real storage: each with its protection, where the history must be
+// linearizable, and with the protection taken away, where the checker must find the anomaly that it rules out.
+// docs/CONSISTENCY.md draws these races; the names here are the names there.
+#include <gtest/gtest.h>
+
+#include "cache/composed_engine.h"
+#include "checker/judge.h"
+#include "fleet.h"
+#include "held_storage.h"
+#include "recorded_client.h"
+#include "storage/embedded/embedded_storage.h"
+#include "temporary_directory.h"
+
+namespace freshet::testing {
+namespace {
+
+using Kind = HeldStorage::Kind;
+using consistency::Protections;
+
+// Long enough that nothing happens by itself unless a scene wants it to.
+constexpr auto kLongLease = 30 * base::kSecond;
+constexpr auto kShortLease = 300 * base::kMillisecond;
+constexpr auto kNoTimeout = 60 * base::kSecond;
+constexpr auto kShortTimeout = 300 * base::kMillisecond;
+const std::string kKey = "account";
+
+// A node whose every call to storage can be held by the script.
+struct Node {
+  Node(Fleet& fleet, int index, std::shared_ptr<storage::Storage> shared, Protections protections,
+       base::Nanoseconds guard_timeout) {
+    cache::EngineParts parts;
+    auto held = std::make_unique<HeldStorage>(std::move(shared));
+    storage = held.get();
+    parts.storage = std::move(held);
+    parts.ownership = fleet.member(index);
+    parts.protections = protections;
+    parts.limits.guards.call_timeout = guard_timeout;
+    cache::EngineOptions options;
+    options.memory_bytes = 16 << 20;
+    engine = std::make_unique<cache::ComposedEngine>(options, std::move(parts));
+  }
+  HeldStorage* storage;
+  std::unique_ptr<cache::ComposedEngine> engine;
+};
+
+class Races : public ::testing::TestWithParam<bool> {
+ protected:
+  static constexpr int kSlice = 0;
+
+  // Protected or not: the parameter of the test.
+  bool is_protected() const { return GetParam(); }
+
+  struct Scene {
+    Protections protections = {};
+    bool skip_guard_check = false;
+    base::Nanoseconds lease = kLongLease;
+    base::Nanoseconds guard_timeout = kNoTimeout;
+  };
+
+  void open(const Scene& scene) {
+    storage::embedded::EmbeddedOptions options;
+    options.directory = directory_.path();
+    options.durability = storage::embedded::Durability::relaxed;
+    options.skip_guard_check = scene.skip_guard_check;
+    auto opened = storage::embedded::EmbeddedStorage::open(options);
+    ASSERT_TRUE(opened) << opened.error().what;
+    shared_ = std::move(*opened);
+    fleet_ = std::make_unique<Fleet>(2, 1, scene.lease);
+    a_ = std::make_unique<Node>(*fleet_, 0, shared_, scene.protections, scene.guard_timeout);
+    b_ = std::make_unique<Node>(*fleet_, 1, shared_, scene.protections, scene.guard_timeout);
+  }
+
+  void TearDown() override {
+    a_.reset();
+    b_.reset();
+    fleet_.reset();
+  }
+
+  // Runs an operation to its end and keeps it in the history.
+  checker::Operation done(Pending pending) {
+    history_.push_back(pending.finish());
+    return history_.back();
+  }
+  // A write that must be acknowledged: the scene's beginning.
+  void write(Node& node, const std::string& value) {
+    ASSERT_EQ(done(client_.set(*node.engine, kKey, value)).outcome, checker::Outcome::ok);
+  }
+  void read(Node& node) { done(client_.get(*node.engine, kKey)); }
+  // Reads until the value is in the node's memory, so that what follows is a hit.
+  void warm(Node& node) {
+    for (int i = 0; i < 1000; ++i) {
+      if (done(client_.get(*node.engine, kKey)).source == checker::Source::memory) return;
+      std::this_thread::yield();
+    }
+    FAIL() << "the key was never cached";
+  }
+
+  // The verdict on the whole history: legal with the protection, a violation without.
+  void judge() {
+    const auto verdict = checker::check_key(history_);
+    if (is_protected()) {
+      EXPECT_EQ(verdict.verdict, checker::Verdict::legal) << checker::report_of(verdict.reason, verdict.offending);
+    } else {
+      EXPECT_EQ(verdict.verdict, checker::Verdict::violation) << checker::render_timeline(history_);
+    }
+  }
+
+  TemporaryDirectory directory_;
+  std::shared_ptr<storage::Storage> shared_;
+  std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<Node> a_, b_;
+  RecordedClient client_{0};
+  RecordedClient other_{1};
+  std::vector<checker::Operation> history_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Protection, Races, ::testing::Values(true, false),
+                         [](const auto& info) { return info.param ? "on" : "off"; });
+
+// A sends a write; the slice moves to B; B reads the old value and caches it; A's write arrives.
+TEST_P(Races, DelayedWriteIsRefusedByTheGuardCheck) {
+  open({.skip_guard_check = !is_protected()});
+  write(*a_, "old");
+  a_->storage->hold(Kind::write, true);
+  auto late = other_.set(*a_->engine, kKey, "new");
+  auto call = a_->storage->next(Kind::write);
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  warm(*b_);
+  call->execute();
+  call->reply();
+  a_->storage->hold(Kind::write, false);
+  done(std::move(late));
+  read(*b_);
+  judge();
+}
+
+// A's set_guard of an earlier period is answered after the slice went to B and came back: B's write is not fenced by it.
+TEST_P(Races, Rule1GuardOfAnEarlierPeriodDoesNotCount) {
+  Protections protections;
+  protections.ownership_contained = is_protected();
+  open({.protections = protections});
+  write(*a_, "old");
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  a_->storage->hold(Kind::set_guard, true);
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  auto early = a_->storage->next(Kind::set_guard);
+  early->execute();
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  warm(*b_);
+  b_->storage->hold(Kind::write, true);
+  auto late = other_.set(*b_->engine, kKey, "new");
+  auto call = b_->storage->next(Kind::write);
+  a_->storage->hold(Kind::set_guard, false);
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  early->reply();
+  warm(*a_);
+  call->execute();
+  call->reply();
+  b_->storage->hold(Kind::write, false);
+  done(std::move(late));
+  read(*a_);
+  judge();
+}
+
+// Two set_guard calls outstanding: the late answer of the first is taken for a fresh guard that fences a lost write.
+TEST_P(Races, Rule2LateAnswerOfACallGivenUpDoesNotCount) {
+  Protections protections;
+  protections.non_overlapping = is_protected();
+  open({.protections = protections, .guard_timeout = kShortTimeout});
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  a_->storage->hold(Kind::set_guard, true);
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  auto first = a_->storage->next(Kind::set_guard);
+  first->execute();
+  auto second = a_->storage->next(Kind::set_guard);  // The first was given up.
+  second->execute();
+  second->reply();
+  a_->storage->hold(Kind::write, true);
+  auto lost = other_.set(*a_->engine, kKey, "lost", 500 * base::kMillisecond);
+  auto call = a_->storage->next(Kind::write);
+  a_->storage->hold(Kind::write, false);
+  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  auto third = a_->storage->next(Kind::set_guard);  // The fence: not executed yet.
+  first->reply();
+  const auto answer = done(std::move(lost));
+  call->execute();
+  read(*a_);
+  if (is_protected()) EXPECT_EQ(answer.outcome, checker::Outcome::unknown);
+  judge();
+  a_->storage->hold(Kind::set_guard, false);
+}
+
+// A set_guard call given up and sent again with the same token: the first arrives after B's, and A's old write with it.
+TEST_P(Races, Rule3TokenOfARetryIsFresh) {
+  Protections protections;
+  protections.unique_tokens = is_protected();
+  open({.protections = protections, .guard_timeout = kShortTimeout});
+  write(*a_, "old");
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  a_->storage->hold(Kind::set_guard, true);
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  auto first = a_->storage->next(Kind::set_guard);
+  auto second = a_->storage->next(Kind::set_guard);
+  second->execute();
+  second->reply();
+  a_->storage->hold(Kind::set_guard, false);
+  a_->storage->hold(Kind::write, true);
+  auto late = other_.set(*a_->engine, kKey, "new");
+  auto call = a_->storage->next(Kind::write);
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  warm(*b_);
+  first->execute();
+  call->execute();
+  call->reply();
+  a_->storage->hold(Kind::write, false);
+  done(std::move(late));
+  read(*b_);
+  judge();
+}
+
+// A read has its value from storage; a write comes and goes; then the read caches what it brought.
+TEST_P(Races, ReadThatAWriteOverlappedIsNotCached) {
+  Protections protections;
+  protections.overlapped = is_protected();
+  open({.protections = protections});
+  write(*a_, "old");
+  a_->engine->evict(kKey);
+  a_->storage->hold(Kind::read, true);
+  auto slow = other_.get(*a_->engine, kKey);
+  auto call = a_->storage->next(Kind::read);
+  call->execute();
+  a_->storage->hold(Kind::read, false);
+  write(*a_, "new");
+  call->reply();
+  done(std::move(slow));
+  read(*a_);
+  judge();
+}
+
+// Two writes at once: storage orders them one way, their answers come the other way. The newest by version may stay, no other.
+TEST_P(Races, OfOverlappingWritesOnlyTheNewestIsCached) {
+  Protections protections;
+  protections.overlapped = is_protected();
+  open({.protections = protections});
+  write(*a_, "start");
+  a_->storage->hold(Kind::write, true);
+  auto first = client_.set(*a_->engine, kKey, "first");
+  auto first_call = a_->storage->next(Kind::write);
+  auto second = other_.set(*a_->engine, kKey, "second");
+  auto second_call = a_->storage->next(Kind::write);
+  a_->storage->hold(Kind::write, false);
+  first_call->execute();
+  second_call->execute();
+  second_call->reply();
+  first_call->reply();
+  done(std::move(first));
+  done(std::move(second));
+  const auto after = done(client_.get(*a_->engine, kKey));
+  if (is_protected()) {
+    EXPECT_EQ(after.source, checker::Source::memory);
+    EXPECT_EQ(after.result, "second");
+  }
+  judge();
+}
+
+// A's lease runs out while A believes in it; B owns and writes; A is asked.
+TEST_P(Races, HitNeedsALeaseThatIsNotOver) {
+  Protections protections;
+  protections.lease_check = is_protected();
+  open({.protections = protections, .lease = kShortLease});
+  write(*a_, "old");
+  warm(*a_);
+  fleet_->let_lapse(kSlice);
+  fleet_->give(kSlice, 1);
+  write(*b_, "new");
+  read(*a_);
+  judge();
+}
+
+// An increment whose answer was lost is still under way when it is taken for lost and sent again.
+TEST_P(Races, LostWriteIsFencedBeforeItIsSentAgain) {
+  Protections protections;
+  protections.fence_unknown = is_protected();
+  open({.protections = protections});
+  a_->storage->hold(Kind::write, true);
+  auto lost = client_.increment(*a_->engine, kKey);
+  auto call = a_->storage->next(Kind::write);
+  a_->storage->hold(Kind::write, false);
+  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  EXPECT_EQ(done(std::move(lost)).outcome, checker::Outcome::ok);
+  call->execute();
+  a_->engine->evict(kKey);
+  read(*a_);
+  judge();
+}
+
+// The same, when it did land: its operation id is found, and it is not sent again.
+TEST_P(Races, LostWriteThatLandedIsFoundByItsId) {
+  open({});
+  a_->storage->hold(Kind::write, true);
+  auto lost = client_.increment(*a_->engine, kKey);
+  auto call = a_->storage->next(Kind::write);
+  a_->storage->hold(Kind::write, false);
+  call->execute();
+  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  const auto answer = done(std::move(lost));
+  EXPECT_EQ(answer.outcome, checker::Outcome::ok);
+  EXPECT_EQ(answer.result, "1");
+  EXPECT_EQ(done(client_.get(*a_->engine, kKey)).result, "1");
+  EXPECT_EQ(a_->engine->stats().unknown_resolved, 1u);
+}
+
+}  // namespace
+}  // namespace freshet::testing
