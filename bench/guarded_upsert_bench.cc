@@ -171,7 +171,9 @@ int main_of(const Settings& settings) {
   for (int round = 0; round < settings.rounds; ++round) {
     // The order turns from round to round: neither always runs after the other.
     const bool guarded_first = round % 2 == 1;
-    for (const bool with_guard : {guarded_first, !guarded_first}) (with_guard ? guarded : plain).push_back(bench.run(with_guard));
+    for (const bool with_guard : {guarded_first, !guarded_first}) {
+      (with_guard ? guarded : plain).push_back(bench.run(with_guard));
+    }
     ratios.push_back(guarded.back() / plain.back());
     fmt::print("round {}: plain {:.0f}/s, guarded {:.0f}/s, ratio {:.3f}\n", round + 1, plain.back(), guarded.back(),
                ratios.back());

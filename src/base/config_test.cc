@@ -77,6 +77,7 @@ TEST(ParseConfig, ReportsTheFirstErrorOfTheFile) {
 TEST(ParseConfig, NamesTheLineOfASyntaxError) {
   EXPECT_THAT(error_of("[server]\nthreads = = 4\n").what, StartsWith("freshet.toml:2: "));
   EXPECT_THAT(error_of("[server]\nthreads = 1\nthreads = 2\n").what, StartsWith("freshet.toml:3: "));
+  EXPECT_THAT(error_of("[ = = =").what, StartsWith("freshet.toml:1: "));  // Found by the fuzzer.
 }
 
 TEST(ParseConfig, RefusesHugeFiles) {

@@ -64,7 +64,7 @@ bool step(const Operation& o, Past& past) {
     }
     case Kind::increment: {
       const std::string text = past.value.value_or("0");
-      if (text.find_first_not_of("0123456789") != std::string::npos) return false;
+      if (text.find_first_not_of("0123456789") != std::string::npos || (text.size() > 1 && text[0] == '0')) return false;
       const std::string next = std::to_string(std::stoll(text) + o.delta);
       return (!answered || next == o.result) && past.put(next, o.version);
     }
@@ -133,7 +133,8 @@ class Simulation {
       const std::int64_t to = from + 2 + random_us();
       free_at[client] = to;
       Operation& o = h.add(static_cast<std::uint32_t>(client), from, to, random_kind(random_, shape_.unique));
-      o.argument = shape_.unique || random_.chance(0.5) ? std::string("u").append(std::to_string(i)) : std::to_string(random_.below(3));
+      const bool unique = shape_.unique || random_.chance(0.5);
+      o.argument = unique ? std::string("u").append(std::to_string(i)) : std::to_string(random_.below(3));
       o.delta = 1 + static_cast<std::int64_t>(random_.below(2));
       std::int64_t effect = from + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(to - from)));
       if (!is_read(o) && random_.chance(shape_.unknown)) {
@@ -185,7 +186,8 @@ class Simulation {
 
   void increment(Operation& o) {
     const std::string text = value_.value_or("0");
-    if (text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos || std::to_string(std::stoll(text)) != text) {
+    const bool digits = text.size() <= 15 && text.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || std::to_string(std::stoll(text)) != text) {
       o.outcome = Outcome::failed;
       return;
     }

@@ -117,7 +117,8 @@ int run_self_test_command(const CheckOptions& options, std::ostream& out) {
     ++count;
     if (!result.passed()) failed.push_back(result.name);
     if (options.json) continue;
-    out << fmt::format("{} {}: {}\n", result.passed() ? "ok  " : "FAIL", result.legal ? "accepted" : "rejected", result.name);
+    const char* expected = result.legal ? "accepted" : "rejected";
+    out << fmt::format("{} {}: {}\n", result.passed() ? "ok  " : "FAIL", expected, result.name);
     if (!result.legal) out << render_timeline(result.offending);
   }
   const int code = failed.empty() ? kExitFine : kExitViolation;

@@ -16,6 +16,9 @@ constexpr base::Nanoseconds kReconnectPause = 20 * base::kMillisecond;
 constexpr int kReadManyMax = 3;
 constexpr std::uint64_t kPaddingBytesMax = 64;
 constexpr std::int64_t kDeltaMax = 3;
+// Every second client mostly reads, so that a slow database leaves moments in which keys are cached and hit.
+constexpr std::uint64_t kReaderReadsPercent = 95;
+constexpr std::uint64_t kWriterReadsPercent = 35;
 
 bool is_unknown_command(const client::Reply& reply) {
   return reply.is_error() && reply.text.find("unknown command") != std::string::npos;
@@ -94,10 +97,10 @@ Operation LoadClient::draw(TrackedKey& key) {
   Operation operation;
   operation.client = options_.number;
   operation.key = key.name();
-  const std::uint64_t die = random_.below(100);
-  if (die < 50) {
+  const std::uint64_t reads = is_reader() ? kReaderReadsPercent : kWriterReadsPercent;
+  if (random_.below(100) < reads) {
     operation.kind = options_.abilities.freshet_get && random_.below(4) != 0 ? Kind::get_version : Kind::get;
-  } else if (die < 56) {
+  } else if (random_.below(8) == 0) {
     operation.kind = Kind::erase;
   } else if (key.family() == Family::counter) {
     operation.kind = Kind::increment;
@@ -127,7 +130,6 @@ std::optional<client::Reply> LoadClient::send(std::span<const std::string_view> 
     findings_.count_error("CONNECTION " + reply.error().what);
     return std::nullopt;
   }
-  if (reply->is_error()) findings_.count_error(reply->text);
   return std::move(*reply);
 }
 
@@ -142,6 +144,8 @@ void LoadClient::perform(const KeyRef& key, Operation operation) {
     operation.outcome = sent && !is_read(operation) ? Outcome::unknown : Outcome::failed;
   } else if (!interpret(*reply, operation)) {
     findings_.count_error(fmt::format("MISFIT {} was answered with {}", command.front(), reply->to_text()));
+  } else if (operation.outcome != Outcome::ok) {
+    findings_.count_error(reply->text);
   }
   finish(key, std::move(operation));
 }
@@ -175,6 +179,7 @@ void LoadClient::read_many(int slot) {
   const std::optional<client::Reply> reply = send(args, sent);
   const base::Nanoseconds returned_ns = base::now();
   const bool whole = reply && reply->items.size() == keys.size();
+  if (reply && !whole) findings_.count_error(reply->is_error() ? reply->text : "MISFIT MGET");
   for (std::size_t i = 0; i < keys.size(); ++i) {
     operations[i].returned_ns = returned_ns;
     operations[i].outcome = Outcome::failed;

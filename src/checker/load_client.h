@@ -46,6 +46,7 @@ class LoadClient {
  private:
   using KeyRef = std::shared_ptr<TrackedKey>;
 
+  bool is_reader() const { return options_.number % 2 == 1; }
   void step();
   bool ensure_connected();
   int pick_slot();

@@ -23,7 +23,8 @@ inline constexpr std::uint32_t kUnknownPerKey = 24;
 
 class TrackedKey {
  public:
-  TrackedKey(std::string name, Family family, std::size_t clients) : name_(std::move(name)), family_(family), logs_(clients) {}
+  TrackedKey(std::string name, Family family, std::size_t clients)
+      : name_(std::move(name)), family_(family), logs_(clients) {}
 
   const std::string& name() const { return name_; }
   Family family() const { return family_; }

@@ -7,6 +7,8 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/random.h"
+#include "base/slot.h"
 #include "cli/arguments.h"
 #include "cli/demo_load.h"
 #include "cli/process_options.h"
@@ -17,6 +19,9 @@ namespace freshet::cli {
 namespace {
 
 constexpr base::Nanoseconds kRefresh = base::kSecond / 2;
+// A lease of another process has to run out first, if one was killed.
+constexpr base::Nanoseconds kOwnershipWaitMax = 15 * base::kSecond;
+constexpr base::Nanoseconds kOwnershipLook = 20 * base::kMillisecond;
 
 struct DemoOptions {
   std::string storage;
@@ -38,6 +43,19 @@ DemoFigures figures_of(const DemoLoad& load, const cache::Engine& engine, const 
   figures.hits = stats.hits - before.hits;
   figures.misses = stats.misses - before.misses;
   return figures;
+}
+
+// Waits until every slot is guarded: before that, writes are refused. False if a signal came, or it took too long.
+bool wait_for_ownership(const cache::Engine& engine, StopSignals& signals) {
+  const auto end = base::now() + kOwnershipWaitMax;
+  while (engine.stats().slots_guarded < static_cast<std::uint64_t>(base::kSlots)) {
+    if (signals.wait(kOwnershipLook)) return false;
+    if (base::now() < end) continue;
+    const auto status = engine.ownership_status();
+    print_error("demo", Error::of(ErrorCode::not_owner, status.detail, "Is another Freshet at work on this database?"));
+    return false;
+  }
+  return true;
 }
 
 // Runs the load until the time is over, a signal comes, or a client has given up.
@@ -86,6 +104,7 @@ int demo(const DemoOptions& options) {
     print_error("demo", server.error());
     return kExitFailed;
   }
+  if (!wait_for_ownership(**engine, signals)) return kExitFailed;
 
   const auto seed = options.seed != 0 ? options.seed : base::entropy();
   const auto run = fmt::format("demo-{:08x}", static_cast<std::uint32_t>(base::entropy()));

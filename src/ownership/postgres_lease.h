@@ -39,7 +39,8 @@ class PostgresLease final : public Ownership {
   ~PostgresLease() override;
 
   void listen(AssignmentListener listener) override;
-  // Waits up to about half a lease for the database's answer; without one the lease runs out by itself. Not from the listener.
+  // Waits up to about half a lease for the database's answer; without one the lease runs out by itself. Not from the
+  // listener.
   void release() override;
   OwnershipStatus status() const override;
 

@@ -40,7 +40,7 @@ class Node {
     lease_->listen([this](const AssignmentChange& change) {
       const std::lock_guard lock(mutex_);
       for (const auto& removed : change.removed) {
-        EXPECT_FALSE(removed->is_still_assigned(base::now())) << "a removed handle is revoked before the listener hears of it";
+        EXPECT_FALSE(removed->is_still_assigned(base::now())) << "it is revoked before the listener hears of it";
         handle_ = nullptr;
         ++removals_;
       }

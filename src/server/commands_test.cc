@@ -212,6 +212,15 @@ TEST_F(CommandsTest, Numbers) {
         {{"TTL", "e"}, "100"}});
 }
 
+TEST_F(CommandsTest, FloatsAreWrittenInFull) {
+  auto client = connect();
+  client->call({"INCRBYFLOAT", "f", "1e400"});
+  EXPECT_EQ(client->last().text.size(), 401u);
+  client->call({"INCRBYFLOAT", "f", "1e400"});
+  EXPECT_THAT(client->last().text, testing::StartsWith("2000000000"));
+  EXPECT_EQ(client->call({"INCRBYFLOAT", "f", std::string(6'000, '1')}), "-ERR value is not a valid float");
+}
+
 TEST_F(CommandsTest, Expiry) {
   play({{{"SET", "k", "v"}, "OK"},
         {{"EXPIRE", "k", "100"}, "1"},

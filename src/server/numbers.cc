@@ -15,8 +15,7 @@ using storage::Expiry;
 using storage::Mutation;
 using storage::MutationKind;
 
-// The longest text that is read as a float, and room for the longest that is written: a long double in full.
-constexpr std::size_t kFloatTextMax = 255;
+// Room for the longest float that is written, a long double in full; what is read must fit into it too.
 constexpr std::size_t kFloatRoom = 5 * 1024;
 constexpr const char* kNotAFloat = "value is not a valid float";
 
@@ -34,7 +33,7 @@ void add(Context& context, std::int64_t delta) {
 }
 
 std::optional<long double> parse_float(std::string_view text) {
-  if (text.empty() || text.size() > kFloatTextMax || std::isspace(static_cast<unsigned char>(text.front()))) {
+  if (text.empty() || text.size() >= kFloatRoom || std::isspace(static_cast<unsigned char>(text.front()))) {
     return std::nullopt;
   }
   const std::string copy(text);

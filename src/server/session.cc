@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -86,6 +87,7 @@ void Session::run() {
   worker_.lend(in_, out_);
   for (;;) {
     execute_ready();
+    if (closed_) return;  // Its descriptor may be another connection's already.
     const bool full = out_.size() >= kOutputPauseBytes;
     if (!waiting_ || full) send_replies();
     if (!full || !may_execute()) break;
@@ -211,6 +213,7 @@ void Session::settle() {
 }
 
 void Session::send_replies() {
+  assert(!closed_);
   while (!out_.empty()) {
     const auto bytes = out_.view();
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

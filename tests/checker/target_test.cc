@@ -1,5 +1,5 @@
-// The tool against a real redis-server, where it must find nothing and enough contention, and against wrong servers, where it
-// must find what is wrong within a stated number of operations. Seeds are fixed; the interleaving is the machine's.
+// The tool against a real redis-server, where it must find nothing and enough contention, and against wrong servers, where
+// it must find what is wrong within a stated number of operations. Seeds are fixed; the interleaving is the machine's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

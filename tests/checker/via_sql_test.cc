@@ -1,5 +1,5 @@
-// The tool with SQL readers in the history: a store that keeps its data in freshet.kv, where it must find nothing, and one that
-// acknowledges writes which the database does not have, which only SQL readers can find.
+// The tool with SQL readers in the history: a store that keeps its data in freshet.kv, where it must find nothing, and one
+// that acknowledges writes which the database does not have, which only SQL readers can find.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -65,20 +65,18 @@ class SqlStore : public Fault {
     }
     if (name == "SET") return set(session, args);
     if (name == "DEL") {
-      const auto rows = rows_of(session, "UPDATE freshet.kv SET value = NULL, version = nextval('freshet.version') WHERE key = " +
-                                             literal(args[1]) + " AND value IS NOT NULL RETURNING 1");
-      return reply_of(ReplyType::integer, {}, static_cast<std::int64_t>(rows.size()));
+      const std::string erase = "UPDATE freshet.kv SET value = NULL, version = nextval('freshet.version') WHERE key = " +
+                                literal(args[1]) + " AND value IS NOT NULL RETURNING 1";
+      return reply_of(ReplyType::integer, {}, static_cast<std::int64_t>(rows_of(session, erase).size()));
     }
     if (name == "INCRBY") {
-      const std::string sum = "(coalesce(convert_from(r.value, 'UTF8'), '0')::bigint + " + std::string(args[2]) + ")::text";
-      const auto rows = rows_of(session, upsert(args[1], literal(args[2]), "convert_to(" + sum + ", 'UTF8')", "") +
-                                             " RETURNING convert_from(value, 'UTF8')");
-      return reply_of(ReplyType::integer, {}, std::stoll(rows.at(0).at(0)));
+      const std::string sum = "coalesce(convert_from(r.value, 'UTF8'), '0')::bigint + " + std::string(args[2]);
+      const std::string next = "convert_to((" + sum + ")::text, 'UTF8')";
+      return number(session, upsert(args[1], literal(args[2]), next) + " RETURNING convert_from(value, 'UTF8')");
     }
     if (name == "APPEND") {
       const std::string value = literal(args[2]);
-      const auto rows = rows_of(session, upsert(args[1], value, "coalesce(r.value, '') || " + value, "") + " RETURNING length(value)");
-      return reply_of(ReplyType::integer, {}, std::stoll(rows.at(0).at(0)));
+      return number(session, upsert(args[1], value, "coalesce(r.value, '') || " + value) + " RETURNING length(value)");
     }
     return reply_of(ReplyType::error, "ERR unknown command '" + std::string(name) + "'");
   }
@@ -97,21 +95,27 @@ class SqlStore : public Fault {
     return std::move(outcome.rows);
   }
 
-  static std::string upsert(std::string_view key, const std::string& first, const std::string& next, const std::string& where) {
+  static client::Reply number(SqlSession& session, const std::string& sql) {
+    return reply_of(ReplyType::integer, {}, std::stoll(rows_of(session, sql).at(0).at(0)));
+  }
+
+  static std::string upsert(std::string_view key, const std::string& first, const std::string& next,
+                            const std::string& where = {}) {
     return "INSERT INTO freshet.kv AS r VALUES (" + literal(key) + ", " + first + ", nextval('freshet.version')) " +
            "ON CONFLICT (key) DO UPDATE SET value = " + next + ", version = nextval('freshet.version')" + where;
   }
 
   static client::Reply get(SqlSession& session, std::string_view key) {
-    const auto rows = rows_of(session, "SELECT convert_from(value, 'UTF8') FROM freshet.kv WHERE value IS NOT NULL AND key = " +
-                                           literal(key));
+    const auto rows = rows_of(
+        session, "SELECT convert_from(value, 'UTF8') FROM freshet.kv WHERE value IS NOT NULL AND key = " + literal(key));
     return rows.empty() ? reply_of(ReplyType::null) : reply_of(ReplyType::bulk, rows[0][0]);
   }
 
   static client::Reply set(SqlSession& session, Args args) {
     const bool if_absent = args.size() == 4;
     const std::string value = literal(args[2]);
-    const auto rows = rows_of(session, upsert(args[1], value, value, if_absent ? " WHERE r.value IS NULL" : "") + " RETURNING 1");
+    const std::string where = if_absent ? " WHERE r.value IS NULL" : "";
+    const auto rows = rows_of(session, upsert(args[1], value, value, where) + " RETURNING 1");
     return rows.empty() ? reply_of(ReplyType::null) : reply_of(ReplyType::simple, "OK");
   }
 

@@ -25,8 +25,8 @@ class Serving:
     """A `freshet serve` with embedded storage on a port of the system's choice."""
 
     def __init__(self, folder, *arguments):
-        self.process = subprocess.Popen([FRESHET, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data", *arguments],
-                                        text=True, stderr=subprocess.PIPE)
+        command = [FRESHET, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data", *arguments]
+        self.process = subprocess.Popen(command, text=True, stderr=subprocess.PIPE)
         self.port = None
         for line in self.process.stderr:
             ready = re.search(r"ready on 127\.0\.0\.1:(\d+)", line)
@@ -109,8 +109,8 @@ class Program(unittest.TestCase):
 
     def test_demo(self):
         tool = SOURCE / "tools/temporary-postgres"
-        started = subprocess.run([tool, "start", self.folder / "postgres", "--with", str(os.getpid())], check=True, text=True,
-                                 stdout=subprocess.PIPE)
+        started = subprocess.run([tool, "start", self.folder / "postgres", "--with", str(os.getpid())], check=True,
+                                 text=True, stdout=subprocess.PIPE)
         self.addCleanup(subprocess.run, [tool, "stop", self.folder / "postgres"], check=True)
         url = started.stdout.strip()
         demo = run("demo", "--storage", url, "--seconds", "3", "--keys", "500")

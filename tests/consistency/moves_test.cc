@@ -5,17 +5,14 @@
 //   moves_test [--gtest_filter=…]     FRESHET_MOVES=10000 and FRESHET_SEED=1 in the environment change length and seed.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "cache/composed_engine.h"
-#include "checker/judge.h"
 #include "delayed_storage.h"
 #include "fleet.h"
-#include "recorded_client.h"
+#include "recorded_load.h"
 #include "storage/embedded/embedded_storage.h"
 #include "temporary_directory.h"
 
@@ -26,16 +23,7 @@ using consistency::Protections;
 
 constexpr int kNodes = 2;
 constexpr int kSlices = 8;
-constexpr int kClients = 6;
-constexpr int kKeys = 4;
-constexpr int kOperationsAKey = 300;  // Then a fresh key takes its place: histories stay short enough to search.
 constexpr auto kLease = 60 * base::kMillisecond;
-constexpr auto kWriteTimeout = 400 * base::kMillisecond;
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 struct Load {
   Protections protections = {};
@@ -46,7 +34,7 @@ struct Load {
 
 class Moves : public ::testing::Test {
  protected:
-  Moves() : seed_(from_environment("FRESHET_SEED", 20261124)) { RecordProperty("seed", std::to_string(seed_)); }
+  Moves() : seed_(test_seed()) { RecordProperty("seed", std::to_string(seed_)); }
 
   checker::Judgement run(const Load& load) {
     SCOPED_TRACE(fmt::format("seed {}", seed_));
@@ -61,22 +49,25 @@ class Moves : public ::testing::Test {
     Fleet fleet(kNodes, kSlices, kLease);
     std::vector<std::unique_ptr<cache::ComposedEngine>> nodes;
     for (int node = 0; node < kNodes; ++node) nodes.push_back(make_node(fleet, node, shared, load.protections));
-    checker::HistoryRecorder recorder(kClients);
-    operations_ = 0;
-    stopping_ = false;
-    std::vector<std::thread> threads;
-    for (std::uint32_t client = 0; client < kClients; ++client) {
-      threads.emplace_back([&, client] { work(client, fleet, nodes, recorder, load.operations); });
-    }
+    LoadOptions load_options;
+    load_options.seed = seed_;
+    load_options.operations_max = load.operations;
+    RecordedLoad clients(load_options, [&](const std::string& key, base::Random& random) -> cache::Engine& {
+      const int owner = fleet.owner_of(fleet.slice_of(base::slot_of(key)));
+      const bool astray = owner < 0 || random.chance(0.3);
+      return *nodes[astray ? random.below(kNodes) : static_cast<std::uint64_t>(owner)];
+    });
     std::vector<std::thread> movers;
-    for (int mover = 0; mover < kNodes; ++mover) movers.emplace_back([&, mover] { shuffle(mover, fleet, load.moves); });
+    for (int mover = 0; mover < kNodes; ++mover) {
+      movers.emplace_back([&, mover] { shuffle(mover, fleet, clients, load.moves); });
+    }
     for (auto& mover : movers) mover.join();
-    stopping_ = true;
-    for (auto& thread : threads) thread.join();
+    clients.stop();
     moved_ = fleet.moves();
+    operations_ = clients.operations();
     for (auto& node : nodes) hits_ += node->stats().hits;
     nodes.clear();
-    return checker::judge(recorder.take());
+    return clients.judge();
   }
 
   std::unique_ptr<cache::ComposedEngine> make_node(Fleet& fleet, int node, std::shared_ptr<storage::Storage> shared,
@@ -94,9 +85,9 @@ class Moves : public ::testing::Test {
   }
 
   // Each mover moves its own half of the slices, now in order, now by a lease that runs out.
-  void shuffle(int mover, Fleet& fleet, std::uint64_t moves) {
+  void shuffle(int mover, Fleet& fleet, const RecordedLoad& clients, std::uint64_t moves) {
     base::Random random(seed_ + static_cast<std::uint64_t>(mover));
-    while (!stopping_ && fleet.moves() < moves) {
+    while (!clients.stopped() && fleet.moves() < moves) {
       const int slice = static_cast<int>(random.below(kSlices / kNodes)) * kNodes + mover;
       const int to = (fleet.owner_of(slice) + 1) % kNodes;
       const auto manner = random.chance(0.01)  ? Fleet::Manner::lapsed
@@ -108,54 +99,21 @@ class Moves : public ::testing::Test {
     }
   }
 
-  void work(std::uint32_t id, Fleet& fleet, std::vector<std::unique_ptr<cache::ComposedEngine>>& nodes,
-            checker::HistoryRecorder& recorder, std::uint64_t operations_max) {
-    base::Random random(seed_ * 1000 + id);
-    RecordedClient client(id);
-    for (std::uint64_t i = 0; !stopping_; ++i) {
-      const auto turn = operations_.fetch_add(1);
-      if (operations_max != 0 && turn >= operations_max) stopping_ = true;
-      const auto generation = turn / (kKeys * kOperationsAKey);
-      const auto which = random.below(kKeys);
-      const std::string key = fmt::format("{{{}}}:{}", which, generation);
-      const int owner = fleet.owner_of(fleet.slice_of(base::slot_of(key)));
-      const bool astray = owner < 0 || random.chance(0.3);
-      auto& node = *nodes[astray ? random.below(kNodes) : static_cast<std::uint64_t>(owner)];
-      recorder.record(choose(client, node, key, which, fmt::format("c{}-{}", id, i), random).finish());
-    }
-  }
-
-  // Keys of even number hold values and are deleted, those of odd number count or grow.
-  Pending choose(RecordedClient& client, cache::Engine& node, const std::string& key, std::uint64_t which,
-                 const std::string& value, base::Random& random) {
-    const auto dice = random.below(100);
-    if (dice < 70) return client.get(node, key);
-    if (which == 1) return client.increment(node, key, kWriteTimeout);
-    if (which == 3) return client.append(node, key, value + ";", kWriteTimeout);
-    if (dice < 75) return client.erase(node, key, kWriteTimeout);
-    return client.set(node, key, value, kWriteTimeout);
-  }
-
   const std::uint64_t seed_;
-  std::atomic<std::uint64_t> operations_{0};
-  std::atomic<bool> stopping_{false};
+  std::uint64_t operations_ = 0;
   std::uint64_t moved_ = 0;
   std::uint64_t hits_ = 0;
 };
-
-std::string reports(const checker::Judgement& judgement) {
-  return judgement.reports.empty() ? "" : judgement.reports.front();
-}
 
 TEST_F(Moves, NoViolationWhileSlicesMove) {
   const auto moves = from_environment("FRESHET_MOVES", 2000);
   const auto judgement = run({.moves = moves});
   EXPECT_GE(moved_, moves);
-  EXPECT_EQ(judgement.violations, 0u) << reports(judgement);
+  EXPECT_EQ(judgement.violations, 0u) << first_report(judgement);
   EXPECT_EQ(judgement.inconclusive_keys, 0u);
   EXPECT_EQ(judgement.contention.shortfall(true), "");
   fmt::print("{} moves, {} operations, {} hits, {} overlapped, {} hits during another's write, {} unknown outcomes\n", moved_,
-             operations_.load(), hits_, judgement.contention.overlapped, judgement.contention.hits_during_write,
+             operations_, hits_, judgement.contention.overlapped, judgement.contention.hits_during_write,
              judgement.contention.unknown);
 }
 

@@ -152,7 +152,8 @@ TEST_F(PostgresFaults, out_of_reach_is_said_at_once_and_ends_by_itself) {
 
 TEST_F(PostgresFaults, opening_an_unreachable_database_says_why) {
   proxy_.set_mode(TcpProxy::Mode::refuse);
-  const auto storage = PostgresStorage::open(options_for(TemporaryPostgres::shared().url_through(proxy_.port(), "postgres")));
+  const auto url = TemporaryPostgres::shared().url_through(proxy_.port(), "postgres");
+  const auto storage = PostgresStorage::open(options_for(url));
   ASSERT_FALSE(storage);
   EXPECT_EQ(storage.error().code, ErrorCode::unavailable);
   EXPECT_FALSE(storage.error().remedy.empty());

@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS kv_position ON freshet.kv (position);
 -- Write guards. A row never leaves its cell (64 neighbouring slots); the rows of a cell, once there, cover it without
 -- overlapping. timeline: where the token was set; a promotion voids it.
 CREATE TABLE IF NOT EXISTS freshet.guard (
-  fleet text NOT NULL,
+  fleet text COLLATE "C" NOT NULL,
   cell integer NOT NULL,
   first_slot integer NOT NULL,
   last_slot integer NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS freshet.guard (
 -- Who serves a fleet alone. Holders and challengers change it by compare-and-set only; times of day are never compared.
 -- lease_ms: how long the holder counts from sending a renewal. holder '': released.
 CREATE TABLE IF NOT EXISTS freshet.lease (
-  fleet text PRIMARY KEY,
+  fleet text COLLATE "C" PRIMARY KEY,
   holder text NOT NULL,
   period bigint NOT NULL,
   counter bigint NOT NULL,

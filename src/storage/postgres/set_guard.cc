@@ -1,4 +1,4 @@
-// The steps of set_guard. A waiting exclusive lock queues every later shared one, so each attempt waits for a short time only.
+// The steps of set_guard. A waiting exclusive lock queues every later shared one, so each attempt waits for a short time.
 #include "storage/postgres/set_guard.h"
 
 #include <fmt/format.h>
