@@ -77,7 +77,8 @@ TEST(ParseConfig, ReportsTheFirstErrorOfTheFile) {
 TEST(ParseConfig, NamesTheLineOfASyntaxError) {
   EXPECT_THAT(error_of("[server]\nthreads = = 4\n").what, StartsWith("freshet.toml:2: "));
   EXPECT_THAT(error_of("[server]\nthreads = 1\nthreads = 2\n").what, StartsWith("freshet.toml:3: "));
-  EXPECT_THAT(error_of("[ = = =").what, StartsWith("freshet.toml:1: "));  // Found by the fuzzer.
+  EXPECT_THAT(error_of("[ = = =").what, StartsWith("freshet.toml:1: "));  // Found by the fuzzer, as is
+  EXPECT_THAT(error_of("[a\u0273]\n").what, StartsWith("freshet.toml:1: "));    // this.
 }
 
 TEST(ParseConfig, RefusesHugeFiles) {

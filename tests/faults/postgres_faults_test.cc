@@ -170,6 +170,10 @@ TEST_F(PostgresFaults, SecondServerByMistake) {
   ASSERT_TRUE(writes_in_time(*engine_, "k", "first"));
   auto first = std::move(engine_);
   open(url);
+  const auto patience = base::now() + kRecovery;
+  while (engine_->ownership_status().holder.empty() && base::now() < patience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   std::promise<Result<storage::WriteReply>> answer;
   storage::Mutation mutation;
   mutation.key = "k";

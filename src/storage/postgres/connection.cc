@@ -88,7 +88,8 @@ void Connection::send(const Statement& statement, const Parameters& parameters, 
 }
 
 void Connection::on_io(int status, int events) {
-  if (status < 0) return drop(uv_strerror(status));
+  // libuv reports a refused connection as a bad descriptor; libpq knows better, and goes on to the URL's next host.
+  if (status < 0 && state_ != State::connecting) return drop("the connection broke");
   if (state_ == State::connecting) {
     // The socket may be replaced inside: it must not be watched meanwhile.
     unwatch();
