@@ -103,7 +103,7 @@ TEST_F(PostgresFaults, ConnectionsCutAfterTheWriteWasSent) {
   open(postgres.url_through(proxy.port(), database_of(postgres.create_database())));
   run([&](int) {
     proxy.set_mode(TcpProxy::Mode::swallow_replies);
-    proxy.wait_for_swallowed(proxy.swallowed() + 2000);
+    EXPECT_TRUE(proxy.wait_for_swallowed(proxy.swallowed() + 500)) << engine_->ownership_status().detail;
     proxy.cut();
     proxy.set_mode(TcpProxy::Mode::pass);
   });

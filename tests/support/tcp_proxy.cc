@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 
 namespace freshet::testing {
 namespace {
+
+constexpr auto kPatience = std::chrono::seconds(30);
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
 
@@ -86,9 +89,9 @@ void TcpProxy::cut() {
   changed_.wait(lock, [&] { return !cutting_; });
 }
 
-void TcpProxy::wait_for_swallowed(std::uint64_t bytes) {
+bool TcpProxy::wait_for_swallowed(std::uint64_t bytes) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return swallowed_ >= bytes; });
+  return changed_.wait_for(lock, kPatience, [&] { return swallowed_ >= bytes; });
 }
 
 void TcpProxy::accept_one() {

@@ -30,8 +30,8 @@ class TcpProxy {
   void set_mode(Mode mode);
   // Cuts every connection now, without a word.
   void cut();
-  // Waits until so many bytes of replies have been thrown away in all.
-  void wait_for_swallowed(std::uint64_t bytes);
+  // Waits until so many bytes of replies have been thrown away in all; false if they do not come.
+  [[nodiscard]] bool wait_for_swallowed(std::uint64_t bytes);
   std::uint64_t swallowed() const { return swallowed_; }
 
  private:

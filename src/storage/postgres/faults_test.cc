@@ -63,7 +63,7 @@ TEST_F(PostgresFaults, a_connection_cut_between_commit_and_its_answer_leaves_the
   std::promise<Result<WriteReply>> written;
   storage_->write(request_of({put("k", "after", token_)}),
                   [&](Result<WriteReply> reply) { written.set_value(std::move(reply)); });
-  proxy_.wait_for_swallowed(1);
+  ASSERT_TRUE(proxy_.wait_for_swallowed(1));
   while (truth("k") != "after") std::this_thread::yield();
   proxy_.cut();
   const auto reply = written.get_future().get();
