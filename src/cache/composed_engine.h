@@ -34,6 +34,7 @@ class ComposedEngine final : public Engine {
   memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) override;
   void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) override;
   void get_many(std::vector<std::string> keys, const ReadOptions& options, Callback<std::vector<Reading>> done) override;
+  void prefetch_hit(std::string_view key) override { table_.prefetch(base::hash_of(key)); }
   void prefetch(std::vector<std::string> keys) override;
   void write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              Callback<storage::WriteReply> done) override;

@@ -106,7 +106,9 @@ class Engine {
   enum class Lookup : std::uint8_t { hit, miss };
 
   // A linearizable hit from memory, without I/O and without allocation: on a hit calls `visit` (under a small lock: copy
-  // and return). `now` is base::now() read by the caller during this operation; one reading may serve a batch.
+  // and return). `now` is base::now() read by the caller during this operation; one reading may serve a batch. kReadClock:
+  // the engine reads it, while the index is on its way from memory.
+  static constexpr base::Nanoseconds kReadClock = 0;
   virtual Lookup try_get(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit) = 0;
   // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss.
   virtual memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) = 0;
@@ -114,6 +116,8 @@ class Engine {
   virtual void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) = 0;
   virtual void get_many(std::vector<std::string> keys, const ReadOptions& options,
                         Callback<std::vector<Reading>> done) = 0;
+  // For a batch of try_get: brings what the index holds for the key towards the processor. Call it for every key first.
+  virtual void prefetch_hit(std::string_view /*key*/) {}
   // Starts filling the keys that are not in memory, if there is room for it, and returns. A hint.
   virtual void prefetch(std::vector<std::string> keys) = 0;
 

@@ -92,7 +92,7 @@ Result<std::unique_ptr<Cache>> Cache::open(const Options& options) {
 
 CopiedHit Cache::try_get(std::string_view key, std::span<char> buffer) const {
   CopiedHit copied;
-  state_->engine->try_get(key, base::now(), [&](const cache::HitView& hit) {
+  state_->engine->try_get(key, cache::Engine::kReadClock, [&](const cache::HitView& hit) {
     copied.version = hit.version;
     copied.size = hit.value.size();
     if (!hit.present) {
@@ -108,7 +108,7 @@ CopiedHit Cache::try_get(std::string_view key, std::span<char> buffer) const {
 }
 
 std::optional<PinnedValue> Cache::try_pin(std::string_view key) const {
-  auto entry = state_->engine->try_pin(key, base::now());
+  auto entry = state_->engine->try_pin(key, cache::Engine::kReadClock);
   if (!entry) return std::nullopt;
   PinnedValue pinned;
   pinned.bytes_ = entry->value();

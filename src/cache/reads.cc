@@ -7,8 +7,13 @@ namespace freshet::cache {
 
 Engine::Lookup ComposedEngine::try_get(std::string_view key, base::Nanoseconds now,
                                        base::FunctionRef<void(const HitView&)> visit) {
+  const auto hash = base::hash_of(key);
+  if (now == kReadClock) {
+    table_.prefetch(hash);
+    now = base::now();
+  }
   bool hit = false;
-  table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
+  table_.visit(key, hash, [&](const memory::Entry& entry) {
     if (!collection_->is_proven(entry, now)) return;
     if (entry.expires_at_ms() != 0 && collection_->seems_due(entry.expires_at_ms())) return;
     hit = true;
@@ -20,6 +25,7 @@ Engine::Lookup ComposedEngine::try_get(std::string_view key, base::Nanoseconds n
 }
 
 memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds now) {
+  if (now == kReadClock) now = base::now();
   auto entry = table_.pin(key, base::hash_of(key));
   if (!entry || !collection_->is_proven(*entry, now) || collection_->seems_due(entry->expires_at_ms())) return nullptr;
   hits_.add();
@@ -71,6 +77,8 @@ struct ComposedEngine::Gathering {
 };
 
 void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& options, Callback<std::vector<Reading>> done) {
+  for (const auto& key : keys) prefetch_hit(key);
+  for (const auto& key : keys) table_.prefetch_entry(base::hash_of(key));
   const auto now = base::now();
   auto gathering = std::make_shared<Gathering>();
   gathering->readings.resize(keys.size());

@@ -3,8 +3,8 @@
 
 namespace freshet::consistency {
 
-GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& storage, net::Loop& loop, Protections protections,
-                                     CollectionLimits limits)
+GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& storage, net::Loop& loop,
+                                     Protections protections, CollectionLimits limits)
     : table_(table),
       storage_(storage),
       loop_(loop),

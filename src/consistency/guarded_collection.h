@@ -1,8 +1,9 @@
-// Linearizable reads and writes over one guarded collection: the algorithms of WriteGuards (OSDI 2026), with what Freshet adds
-// (shared fills, versions, unknown outcomes, narrow renewal). docs/CONSISTENCY.md carries the argument; the names here are
-// its names.
+// Linearizable reads and writes over one guarded collection: the algorithms of WriteGuards (OSDI 2026), with what Freshet
+// adds (shared fills, versions, unknown outcomes, narrow renewal). docs/CONSISTENCY.md carries the argument; the names here
+// are its names.
 //
-// May use memory, storage, ownership, net. Thread-safe. Callbacks run on storage's threads or the loop's, without locks held.
+// May use memory, storage, ownership, net. Thread-safe. Callbacks run on storage's threads or the loop's, without locks
+// held.
 #pragma once
 
 #include <array>

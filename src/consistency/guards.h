@@ -1,7 +1,7 @@
 // The guard map of this node: which slots it holds a write guard for, and the work of getting guards.
 //
-// A guard handle says: storage has replaced the slot's token by this one inside the slice's current ownership period, so that
-// no write issued under an older token (by an earlier owner, or by this node before) can be applied any more.
+// A guard handle says: storage has replaced the slot's token by this one inside the slice's current ownership period, so
+// that no write issued under an older token (by an earlier owner, or by this node before) can be applied any more.
 //
 // The three rules of WriteGuards (OSDI 2026), and where they are kept:
 //  1. ownership-contained: a reply installs a handle only on slots that still wait for that very call, and only while the
@@ -9,8 +9,8 @@
 //  2. non-overlapping: a slot waits for at most one call; a call that was given up is never installed, however late its reply.
 //  3. unique: every call makes a fresh token.
 //
-// The handle of a slot is dropped *before* a renewal is sent. So whatever was sent under an older handle was begun before the
-// new set_guard began, and is settled once the new handle is there: applied, or never to be.
+// The handle of a slot is dropped *before* a renewal is sent. So whatever was sent under an older handle was begun before
+// the new set_guard began, and is settled once the new handle is there: applied, or never to be.
 //
 // May use ownership, storage, net. Thread-safe. Callbacks run without locks held.
 #pragma once

@@ -1,5 +1,5 @@
-// Guards: narrow renewal, waiters and their deadlines, retries, changes of assignment. The three rules are played against real
-// storage in tests/consistency/races_test.cc.
+// Guards: narrow renewal, waiters and their deadlines, retries, changes of assignment. The three rules are played against
+// real storage in tests/consistency/races_test.cc.
 #include "consistency/guards.h"
 
 #include <gtest/gtest.h>

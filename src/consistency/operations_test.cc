@@ -1,4 +1,5 @@
-// Operations in flight: what overlaps, what a group of writes leaves to cache, and a property test over random interleavings.
+// Operations in flight: what overlaps, what a group of writes leaves to cache, and a property test over random
+// interleavings.
 #include "consistency/operations.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The protections of the design, each with a switch in test builds: a test takes one away and must then find the anomaly that
-// it rules out. In a release they are constants, and the code that asks for them disappears.
+// The protections of the design, each with a switch in test builds: a test takes one away and must then find the anomaly
+// that it rules out. In a release they are constants, and the code that asks for them disappears.
 #pragma once
 
 namespace freshet::consistency {

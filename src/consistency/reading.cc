@@ -69,8 +69,8 @@ void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanosecon
 }
 
 // Joins a fill in flight (true), or registers a new one that the caller sends. The guard is taken with the key's lock held:
-// a write of unknown outcome leaves the map only after its guard has been dropped, so whoever does not see the write here does
-// not see its guard either.
+// a write of unknown outcome leaves the map only after its guard has been dropped, so whoever does not see the write here
+// does not see its guard either.
 bool GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun) {
   const auto hash = base::hash_of(key);
   auto& shard = shard_of(hash);

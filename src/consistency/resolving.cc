@@ -18,8 +18,8 @@ void GuardedCollection::resolve(const WriteRef& write) {
   await_fence(write, 0);
 }
 
-// The guard under which the lost attempt was sent has been dropped: any guard that comes now was asked for later, and once it
-// is there the attempt is applied or never will be.
+// The guard under which the lost attempt was sent has been dropped: any guard that comes now was asked for later, and once
+// it is there the attempt is applied or never will be.
 void GuardedCollection::await_fence(const WriteRef& write, std::size_t next_part) {
   if (next_part == write->parts.size()) return find_out(write, true);
   guards_.wait(write->parts[next_part].slot, write->deadline, [this, write, next_part](Result<GuardRef> guard) {

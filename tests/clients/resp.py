@@ -37,7 +37,7 @@ class Client:
 
     def read(self):
         line = self.buffer.readline()
-        if not line:
+        if not line.endswith(b"\r\n"):
             raise ConnectionError("the server closed the connection")
         kind, rest = line[:1], line[1:-2]
         if kind == b"+":
@@ -50,7 +50,10 @@ class Client:
             length = int(rest)
             if length < 0:
                 return None
-            data = self.buffer.read(length + 2)[:-2]
+            data = self.buffer.read(length + 2)
+            if len(data) < length + 2:
+                raise ConnectionError("the server closed the connection within a reply")
+            data = data[:-2]
             return data[4:] if kind == b"=" else data
         if kind in b"*~>":
             count = int(rest)

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""`freshet check` end to end: against a real server on embedded storage or on a PostgreSQL of the test's own, where SQL
+readers take part, and where the database may be restarted and killed all the time. It must find no violation, and enough
+contention for that to mean something.
+
+usage: check_test.py SOURCE FOLDER_OF_FRESHET embedded|postgres|faults|self-test [SECONDS] [SECONDS_BETWEEN_FAULTS]
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import serving  # noqa: E402
+
+SECONDS_OVER = 120  # What a check may take beyond its load, to judge it.
+RESUME_ATTEMPTS_MAX = 20
+RESUME_PAUSE_S = 0.5
+
+
+class Postgres:
+    def __init__(self, source, folder):
+        self.tool = source / "tools/temporary-postgres"
+        self.folder = folder / "postgres"
+        self.url = self.run("start", "--with", str(os.getpid())).strip()
+
+    def run(self, command, *words):
+        done = subprocess.run([self.tool, command, self.folder, *words], check=True, text=True, stdout=subprocess.PIPE)
+        return done.stdout
+
+    def kill(self):
+        """kill -9 of the server and of every process of its own, as a machine that loses its power would have it."""
+        postmaster = int((self.folder / "data/postmaster.pid").read_text().split("\n")[0])
+        for pid in [postmaster, *children_of(postmaster)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # It noticed that its server is gone.
+
+    def resume(self):
+        # The dead server's shared memory may be in use by a process that is about to notice.
+        for attempt in range(RESUME_ATTEMPTS_MAX):
+            try:
+                return self.run("resume")
+            except subprocess.CalledProcessError:
+                if attempt + 1 == RESUME_ATTEMPTS_MAX:
+                    raise
+                time.sleep(RESUME_PAUSE_S)
+
+
+def children_of(parent):
+    children = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                children.append(int(entry.name))
+    return children
+
+
+class Faults:
+    """Restarts the database, and kills it, in turn."""
+
+    def __init__(self, postgres, seconds_between):
+        self.postgres, self.seconds_between = postgres, seconds_between
+        self.ended, self.made, self.failure = threading.Event(), 0, None
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.ended.wait(self.seconds_between):
+                if self.made % 2 == 0:
+                    self.postgres.run("restart", "fast")
+                else:
+                    self.postgres.kill()
+                    self.postgres.resume()
+                self.made += 1
+        except Exception as failure:  # Told by stop(), on the test's own thread.
+            self.failure = failure
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+        print("%d restarts and kills of the database" % self.made)
+        if self.made == 0:
+            raise RuntimeError("the database was left alone")
+
+
+def check(freshet, seconds, *arguments):
+    command = [freshet, "check", *arguments]
+    print(" ".join(map(str, command)), flush=True)
+    return subprocess.run(command, timeout=seconds + SECONDS_OVER).returncode
+
+
+def check_server(freshet, seconds, serve_with, check_with):
+    server = serving.Serving(freshet, *serve_with)
+    try:
+        target = "%s:%d" % (server.host, server.port)
+        return check(freshet, seconds, "--target", target, "--seconds", str(seconds), *check_with)
+    finally:
+        server.stop()
+
+
+def on_postgres(source, freshet, folder, seconds, seconds_between_faults):
+    postgres = Postgres(source, folder)
+    try:
+        faults = Faults(postgres, seconds_between_faults) if seconds_between_faults else None
+        try:
+            return check_server(freshet, seconds, ["--storage", postgres.url], ["--via-sql", postgres.url])
+        finally:
+            if faults:
+                faults.stop()
+    finally:
+        postgres.run("stop")
+
+
+def main():
+    source, freshet, kind = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve() / "freshet", sys.argv[3]
+    if kind == "self-test":
+        sys.exit(check(freshet, 0, "--self-test"))
+    seconds, between = int(sys.argv[4]), float(sys.argv[5]) if len(sys.argv) > 5 else 0
+    with tempfile.TemporaryDirectory(prefix="freshet-check-") as top:
+        folder = Path(top)
+        folder.chmod(0o755)  # PostgreSQL runs as a user of its own.
+        if kind == "embedded":
+            sys.exit(check_server(freshet, seconds, ["--data", folder / "data"], []))
+        sys.exit(on_postgres(source, freshet, folder, seconds, between))
+
+
+if __name__ == "__main__":
+    main()
