@@ -79,10 +79,12 @@ class Cache {
   // Whether the key was there.
   using EraseDone = std::function<void(Result<bool>)>;
 
-  // Connects to storage and starts to acquire ownership of the keys; until it has it (milliseconds), reads go to storage
-  // and writes wait. Errors: invalid_argument, unavailable (out of reach, or the directory is in use).
+  // Connects to storage and starts to acquire ownership of the keys (milliseconds; about a lease if another process died
+  // with it). Until it has it, reads go to storage, nothing is cached, and writes fail at once with not_owner: a retry is
+  // safe. From then on writes wait, within their deadlines, for the write guards that make them safe.
+  // Errors: invalid_argument, unavailable (out of reach, or the directory is in use).
   static Result<std::unique_ptr<Cache>> open(const Options& options);
-  // Gives ownership up, then answers every open call with an error.
+  // Gives ownership up, and answers every open call before it returns: with an error, unless storage was done with it.
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
@@ -104,7 +106,7 @@ class Cache {
 
   // Writes. Acknowledged means durable in storage and visible to every later read.
   // Errors: not_owner, guard_mismatch, deadline_exceeded, unavailable, busy (not applied: a retry is safe), out_of_range,
-  // unknown_outcome (it may have been applied: read before you retry).
+  // invalid_argument, unknown_outcome (it may have been applied: read before you retry).
   void put(std::string_view key, std::string_view bytes, const WriteOptions& options, WriteDone done);
   std::future<Result<std::uint64_t>> put(std::string_view key, std::string_view bytes, const WriteOptions& options = {});
 
@@ -119,8 +121,10 @@ class Cache {
 
   // Adds to a decimal integer (an absent key counts as 0), in storage. The sum. Also fails with wrong_type, out_of_range.
   using IncrementDone = std::function<void(Result<std::int64_t>)>;
+  // Without an expiry of its own it keeps the key's; every other write replaces it.
   void increment(std::string_view key, std::int64_t delta, const WriteOptions& options, IncrementDone done);
-  std::future<Result<std::int64_t>> increment(std::string_view key, std::int64_t delta = 1, const WriteOptions& options = {});
+  std::future<Result<std::int64_t>> increment(std::string_view key, std::int64_t delta = 1,
+                                              const WriteOptions& options = {});
 
  private:
   struct State;

@@ -42,7 +42,7 @@ struct ReadOptions {
 
 struct WriteOptions {
   std::chrono::milliseconds deadline{0};      // From the call on; 0: Options::write_deadline.
-  std::chrono::milliseconds expires_after{0}; // By the database's clock; 0: never.
+  std::chrono::milliseconds expires_after{0}; // By the database's clock; 0: never. Negative ones are refused.
 };
 
 }  // namespace freshet

@@ -77,8 +77,9 @@ constexpr auto kSettings = std::to_array<Setting>({
                 "PostgreSQL decides by itself, and Freshet never asks it for less than `synchronous_commit = on`.",
      .choices = "synced|relaxed-loses-last-writes"},
     {.key = "storage.fleet", .flag = "fleet", .type = text, .field = &Config::fleet, .changeable = at_start,
-     .meaning = "PostgreSQL: the name under which this deployment keeps its guards and its lease. Give each of several "
-                "deployments on one database a name and an advisory lock class of its own."},
+     .meaning = "PostgreSQL: the name under which this deployment keeps its guards and its lease. A database serves one "
+                "deployment: the first one to open it claims it under this name, and any other name is refused. Give a second "
+                "deployment a database of its own."},
     {.key = "storage.guard_dialect", .flag = "guard-dialect", .type = choice, .field = &Config::guard_dialect,
      .changeable = at_start,
      .meaning = "PostgreSQL: how a write and the replacement of its guard exclude each other. `advisory`: by advisory "

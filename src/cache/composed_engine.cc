@@ -30,7 +30,8 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
       storage_(std::move(parts.storage)),
       ownership_(std::move(parts.ownership)),
       loop_(std::make_unique<net::Loop>("freshet-engine")),
-      collection_(std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits)) {
+      collection_(std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections,
+                                                                   parts.limits)) {
   collection_->follow(*ownership_);
 }
 
@@ -39,12 +40,17 @@ ComposedEngine::~ComposedEngine() {
   release();
   ownership_->listen(nullptr);
   collection_->stop();
+  loop_->run([] {});  // A task that did not see the stop yet is over.
   storage_.reset();
   loop_.reset();
 }
 
 void ComposedEngine::release() {
   if (!released_.exchange(true)) ownership_->release();
+}
+
+Error ComposedEngine::stopping() {
+  return Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
 }
 
 base::Nanoseconds ComposedEngine::read_deadline(base::Nanoseconds asked) const {
@@ -57,6 +63,7 @@ base::Nanoseconds ComposedEngine::write_deadline(base::Nanoseconds asked) const 
 
 void ComposedEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
                           Callback<storage::ScanReply> done) {
+  if (released_) return done(stopping());
   deadline = read_deadline(deadline);
   storage_->scan(cursor, limit, deadline, [this, deadline, done = std::move(done)](Result<storage::ScanReply> reply) {
     if (!reply) return done(std::move(reply));
@@ -84,6 +91,7 @@ void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds de
 }
 
 void ComposedEngine::count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) {
+  if (released_) return done(stopping());
   storage_->count(read_deadline(deadline), std::move(done));
 }
 
@@ -120,8 +128,8 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
   });
   lines.emplace_back("cached", cached);
   if (!found) {
-    lines.emplace_back("why not", "not read or written since it was evicted, or the last read overlapped a write, or larger than " +
-                                      fmt::format("{} bytes", options_.cached_value_bytes_max));
+    lines.emplace_back("why not", fmt::format("not read or written since it was evicted, or the last read overlapped a "
+                                              "write, or larger than {} bytes", options_.cached_value_bytes_max));
   }
   lines.emplace_back("best level", guard ? "linearizable, from memory" : "linearizable, from storage");
   return lines;

@@ -55,6 +55,8 @@ class ComposedEngine final : public Engine {
   struct Gathering;
   struct Update;
 
+  // What every call is told once release() was called.
+  static Error stopping();
   base::Nanoseconds read_deadline(base::Nanoseconds asked) const;
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
   bool serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now, Reading& reading);

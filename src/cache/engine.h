@@ -144,7 +144,8 @@ class Engine {
   virtual ownership::OwnershipStatus ownership_status() const = 0;
   virtual storage::Storage& storage() = 0;
   virtual void set_memory(std::size_t bytes) = 0;
-  // Gives ownership up in order and stops taking operations: for a clean stop.
+  // Gives ownership up in order and stops taking operations, for a clean stop: from then on every call is answered with
+  // unavailable.
   virtual void release() = 0;
 };
 

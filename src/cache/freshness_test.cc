@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "fleet.h"
-#include "held_storage.h"
 #include "test_engine.h"
 
 namespace freshet::cache {
@@ -14,7 +13,9 @@ namespace {
 
 using freshet::testing::Fleet;
 using freshet::testing::future_of;
+using freshet::testing::HeldEngine;
 using freshet::testing::HeldStorage;
+using freshet::testing::put_of;
 using freshet::testing::take;
 using freshet::testing::TestEngine;
 using Held = HeldStorage::Kind;
@@ -82,7 +83,7 @@ TEST_F(Lapsed, WhatWasLostLeavesTheTableOnceTheNodeIsTold) {
 
 TEST_F(Lapsed, WritesAreRefusedAndTheKeyIsCachedAgainInTheNextPeriod) {
   fleet_.let_lapse(0);
-  const auto refused = engine_.write(freshet::testing::put_of("k", "lost"));
+  const auto refused = engine_.write(put_of("k", "lost"));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_owner);
   EXPECT_EQ(refused.error().retry, Retry::safe);
@@ -96,21 +97,16 @@ TEST_F(Lapsed, WritesAreRefusedAndTheKeyIsCachedAgainInTheNextPeriod) {
 constexpr std::int64_t kExpiryMs = 150;
 
 TEST(Expiry, TheKeyIsRemovedInStorageBeforeItIsAbsent) {
-  HeldStorage* held = nullptr;
-  TestEngine engine({}, nullptr, [&](std::shared_ptr<storage::Storage> inner) {
-    auto double_ = std::make_unique<HeldStorage>(std::move(inner));
-    held = double_.get();
-    return double_;
-  });
+  HeldEngine engine;
   engine.wait_until_guarded();
   engine.put("k", "value", kExpiryMs);
   wait_for([&] { return !engine.is_hit("k"); });
   EXPECT_TRUE(engine.stored("k").present) << "nobody removed it yet";
-  held->hold(Held::write, true);
+  engine.held->hold(Held::write, true);
   auto reader = engine.start_get("k", {.deadline = base::now() + 20 * base::kSecond});
-  auto removal = held->next(Held::write);
+  auto removal = engine.held->next(Held::write);
   EXPECT_NE(reader.wait_for(std::chrono::milliseconds(20)), std::future_status::ready) << "absent before it was removed";
-  held->hold(Held::write, false);
+  engine.held->hold(Held::write, false);
   removal->execute();
   EXPECT_FALSE(engine.stored("k").present);
   removal->reply();
@@ -122,19 +118,14 @@ TEST(Expiry, TheKeyIsRemovedInStorageBeforeItIsAbsent) {
 }
 
 TEST(Expiry, AReadThatComesTooEarlyForTheRemovalSeesTheNewDeadline) {
-  HeldStorage* held = nullptr;
-  TestEngine engine({}, nullptr, [&](std::shared_ptr<storage::Storage> inner) {
-    auto double_ = std::make_unique<HeldStorage>(std::move(inner));
-    held = double_.get();
-    return double_;
-  });
+  HeldEngine engine;
   engine.wait_until_guarded();
   engine.put("k", "old", kExpiryMs);
   wait_for([&] { return !engine.is_hit("k"); });
-  held->hold(Held::write, true);
+  engine.held->hold(Held::write, true);
   auto reader = engine.start_get("k", {.deadline = base::now() + 20 * base::kSecond});
-  auto removal = held->next(Held::write);
-  held->hold(Held::write, false);
+  auto removal = engine.held->next(Held::write);
+  engine.held->hold(Held::write, false);
   // Another writer gives the key a new life before the removal arrives: it must not be removed.
   engine.put("k", "new");
   removal->execute();
@@ -151,7 +142,7 @@ TEST(Expiry, AnUpdateSeesADueKeyAsAbsent) {
   bool present = true;
   const auto outcome = engine.update("k", [&](const KeyState& current, std::int64_t) {
     present = current.present;
-    return std::optional(freshet::testing::put_of("k", "new"));
+    return std::optional(put_of("k", "new"));
   });
   ASSERT_TRUE(outcome);
   EXPECT_FALSE(present);
@@ -172,7 +163,8 @@ TEST(Expiry, AScanRemovesWhatIsDueAndLeavesItOut) {
   std::vector<std::string> found;
   std::uint64_t cursor = 0;
   while (cursor != storage::kPositionEnd) {
-    auto future = future_of<storage::ScanReply>([&](auto done) { engine->scan(cursor, 3, base::kForever, std::move(done)); });
+    auto future =
+        future_of<storage::ScanReply>([&](auto done) { engine->scan(cursor, 3, base::kForever, std::move(done)); });
     auto reply = take(future);
     ASSERT_TRUE(reply) << reply.error().what;
     for (auto& key : reply->keys) found.push_back(key.key);

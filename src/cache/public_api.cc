@@ -1,6 +1,6 @@
 // The public C++ API (include/freshet/cache.h) over the engine.
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include <fmt/format.h>
 
@@ -10,7 +10,11 @@
 namespace freshet {
 namespace {
 
-base::Nanoseconds nanoseconds(std::chrono::milliseconds duration) { return duration.count() * base::kMillisecond; }
+// The longest durations stay the longest.
+base::Nanoseconds nanoseconds(std::chrono::milliseconds duration) {
+  if (duration.count() >= base::kForever / base::kMillisecond) return base::kForever;
+  return std::max(duration.count(), -base::kForever / base::kMillisecond) * base::kMillisecond;
+}
 
 base::Nanoseconds deadline_of(std::chrono::milliseconds duration) {
   return duration.count() == 0 ? base::kForever : base::deadline_after(base::now(), nanoseconds(duration));
@@ -61,6 +65,11 @@ struct Cache::State {
 
   void write(storage::Mutation mutation, const WriteOptions& options,
              std::function<void(Result<storage::MutationOutcome>)> done) {
+    if (options.expires_after.count() < 0) {
+      return done(Error::of(ErrorCode::invalid_argument,
+                            fmt::format("expires_after is {} ms", options.expires_after.count()),
+                            "a key expires after at least 1 ms, or never (0); erase it if it is to go now"));
+    }
     std::vector<storage::Mutation> mutations;
     mutations.push_back(std::move(mutation));
     engine->write(std::move(mutations), false, deadline_of(options.deadline),
@@ -101,7 +110,7 @@ CopiedHit Cache::try_get(std::string_view key, std::span<char> buffer) const {
       copied.hit = Hit::too_small;
     } else {
       copied.hit = Hit::present;
-      std::memcpy(buffer.data(), hit.value.data(), hit.value.size());
+      hit.value.copy(buffer.data(), buffer.size());
     }
   });
   return copied;
@@ -183,8 +192,8 @@ void Cache::compare_and_set(std::string_view key, std::uint64_t version, std::st
   });
 }
 
-std::future<Result<std::uint64_t>> Cache::compare_and_set(std::string_view key, std::uint64_t version, std::string_view bytes,
-                                                          const WriteOptions& options) {
+std::future<Result<std::uint64_t>> Cache::compare_and_set(std::string_view key, std::uint64_t version,
+                                                          std::string_view bytes, const WriteOptions& options) {
   return future_of<std::uint64_t>([&](WriteDone done) { compare_and_set(key, version, bytes, options, std::move(done)); });
 }
 

@@ -32,8 +32,8 @@ memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds
   return entry;
 }
 
-// A proven entry is fresh enough for every level. One whose lease has run out was current when it did, and is as old as that;
-// one whose slice was taken away has left the table, or is about to.
+// A proven entry is fresh enough for every level. One whose lease has run out was current when it did, and is as old as
+// that; one whose slice was taken away has left the table, or is about to.
 bool ComposedEngine::is_fresh_enough(const memory::Entry& entry, const ReadOptions& options, base::Nanoseconds now,
                                      base::Nanoseconds& age) const {
   age = 0;
@@ -76,7 +76,9 @@ struct ComposedEngine::Gathering {
   Callback<std::vector<Reading>> done;
 };
 
-void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& options, Callback<std::vector<Reading>> done) {
+void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& options,
+                              Callback<std::vector<Reading>> done) {
+  if (released_) return done(stopping());
   for (const auto& key : keys) prefetch_hit(key);
   for (const auto& key : keys) table_.prefetch_entry(base::hash_of(key));
   const auto now = base::now();
@@ -108,6 +110,7 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
 }
 
 void ComposedEngine::prefetch(std::vector<std::string> keys) {
+  if (released_) return;
   const auto now = base::now();
   std::erase_if(keys, [&](const std::string& key) {
     bool proven = false;
@@ -115,7 +118,8 @@ void ComposedEngine::prefetch(std::vector<std::string> keys) {
     return proven;
   });
   if (keys.empty()) return;
-  collection_->read(std::move(keys), read_deadline(base::kForever), [](std::size_t, const Result<consistency::ReadAnswer>&) {});
+  collection_->read(std::move(keys), read_deadline(base::kForever),
+                    [](std::size_t, const Result<consistency::ReadAnswer>&) {});
 }
 
 }  // namespace freshet::cache

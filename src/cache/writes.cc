@@ -25,7 +25,8 @@ std::optional<Error> check(const std::vector<Mutation>& mutations) {
     }
     if (mutation.value.size() > storage::kValueBytesMax) {
       return Error::of(ErrorCode::out_of_range,
-                       fmt::format("a value of {} bytes; at most {} are allowed", mutation.value.size(), storage::kValueBytesMax));
+                       fmt::format("a value of {} bytes; at most {} are allowed", mutation.value.size(),
+                                 storage::kValueBytesMax));
     }
   }
   std::vector<std::string_view> keys;
@@ -41,6 +42,7 @@ std::optional<Error> check(const std::vector<Mutation>& mutations) {
 
 void ComposedEngine::write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
                            Callback<storage::WriteReply> done) {
+  if (released_) return done(stopping());
   if (auto error = check(mutations)) return done(std::move(*error));
   collection_->write(std::move(mutations), all_or_nothing, write_deadline(deadline), std::move(done));
 }
@@ -90,7 +92,10 @@ void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update) {
     if (!reply) return update->done(std::move(reply).error());
     auto& outcome = reply->front();
     if (!outcome) return update->done(std::move(outcome).error());
-    if (!outcome->applied) return attempt(update);  // Somebody came first; what they left is in memory, or read again.
+    if (!outcome->applied) {
+      evict(update->key);  // An entry whose deadline has just passed would decide the same again.
+      return attempt(update);
+    }
     update->done(UpdateOutcome{true, std::move(update->current), std::move(outcome->after)});
   });
 }

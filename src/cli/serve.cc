@@ -43,6 +43,32 @@ void print_config(const base::Config& config) {
   }
 }
 
+// How long the word "ready" waits for the keys to be writable and cacheable, and how often it looks.
+constexpr auto kOwnershipPatience = 5 * base::kSecond;
+constexpr auto kOwnershipPoll = 2 * base::kMillisecond;
+
+// Waits until this node owns and guards every slot, or another holder is known, or its patience is over, and says which it
+// was. Gives the signal that told it to stop meanwhile, if one did.
+std::optional<int> wait_for_ownership(const cache::Engine& engine, StopSignals& signals) {
+  const auto begin = base::now();
+  while (engine.stats().slots_guarded < base::kSlots) {
+    const auto status = engine.ownership_status();
+    if (!status.holder.empty() && status.period == 0) {
+      base::log_warning("serve", "another holder owns the keys: reads go to storage, and writes fail meanwhile. {}",
+                        status.detail);
+      return std::nullopt;
+    }
+    if (base::now() - begin >= kOwnershipPatience) {
+      base::log_warning("serve", "{} of {} slots guarded after {} s: reads go to storage, and writes fail or wait. {}",
+                        engine.stats().slots_guarded, base::kSlots, kOwnershipPatience / base::kSecond, status.detail);
+      return std::nullopt;
+    }
+    if (const auto signal = signals.wait(kOwnershipPoll)) return signal;
+  }
+  base::log_info("serve", "this node owns and guards every slot after {} ms", (base::now() - begin) / base::kMillisecond);
+  return std::nullopt;
+}
+
 int serve(const base::Config& config) {
   base::set_log_level(*base::parse_log_level(config.log_level));
   StopSignals signals;
@@ -64,11 +90,13 @@ int serve(const base::Config& config) {
     (*server)->set_clients_max(options.clients_max);
     (*server)->set_idle_timeout(options.idle_timeout_seconds);
   });
-  base::log_info("serve", "ready on {}, storage {}", (*server)->endpoint().to_text(),
-                 config.storage_url == "embedded" ? "embedded in " + config.data_directory : std::string("PostgreSQL"));
-
-  const int signal = *signals.wait();
-  base::log_info("serve", "stopping on signal {}", signal);
+  auto signal = wait_for_ownership(**engine, signals);
+  if (!signal) {
+    base::log_info("serve", "ready on {}, storage {}", (*server)->endpoint().to_text(),
+                   config.storage_url == "embedded" ? "embedded in " + config.data_directory : std::string("PostgreSQL"));
+    signal = signals.wait();
+  }
+  base::log_info("serve", "stopping on signal {}", *signal);
   settings.on_change(nullptr);
   (*engine)->release();
   server->reset();

@@ -35,10 +35,14 @@ std::int64_t GuardedCollection::database_now_ms() const {
   return offset == kClockUnknown ? base::wall_ms() : base::now() / base::kMillisecond + offset;
 }
 
-// The answer is older than its arrival, so this never runs ahead of the database's clock.
+// The answer is older than its arrival, so each sample is a lower bound of the database's clock, and the highest is the best;
+// a much lower one means that the clock was set back.
 void GuardedCollection::note_database_clock(std::int64_t database_ms) {
   if (database_ms == 0) return;
-  clock_offset_ms_.store(database_ms - base::now() / base::kMillisecond - 1, std::memory_order_relaxed);
+  const auto sample = database_ms - base::now() / base::kMillisecond - 1;
+  const auto known = clock_offset_ms_.load(std::memory_order_relaxed);
+  if (known != kClockUnknown && sample <= known && sample > known - kClockStepMs) return;
+  clock_offset_ms_.store(sample, std::memory_order_relaxed);
 }
 
 // Reads bring the clock along; a node that serves everything from memory asks for it.

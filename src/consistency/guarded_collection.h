@@ -89,6 +89,7 @@ class GuardedCollection {
 
   static constexpr std::size_t kShards = 64;
   static constexpr std::int64_t kClockUnknown = INT64_MIN;
+  static constexpr std::int64_t kClockStepMs = 2000;  // Samples lower by less are slow answers, or drift.
   OperationShard& shard_of(std::uint64_t hash) { return shards_[hash >> 58]; }
   void note_database_clock(std::int64_t database_ms);
   void follow_database_clock();
@@ -97,19 +98,22 @@ class GuardedCollection {
   void read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
   bool join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
   void on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer);
-  void expire_then_answer(std::string key, base::Nanoseconds deadline, int round,
+  void expire_then_answer(std::string key, ReadAnswer found, base::Nanoseconds deadline, int round,
                           std::function<void(const Result<ReadAnswer>&)> done);
 
   // writing.cc
   void start(const WriteRef& write);
   bool register_parts(const WriteRef& write);
+  bool register_part(WritePart& part);
+  bool hold_back(const WriteRef& write, const WritePart& part);
   void send(const WriteRef& write);
   void on_written(const WriteRef& write, Result<storage::WriteReply> reply);
   void on_applied(const WriteRef& write, storage::WriteReply reply);
   void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
   void settle_all(const WriteRef& write, bool definite, bool was_unknown);
   void cache_write(const WritePart& part, const Settled& settled);
-  void note_tombstone(const WritePart& part, const storage::KeyState& state);
+  void leave_if_idle(OperationShard& shard, const std::string& key, const KeyOperations& operations);
+  void note_tombstone(storage::Tombstone tombstone);
   void forget_tombstones();
 
   // resolving.cc

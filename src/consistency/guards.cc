@@ -92,7 +92,7 @@ void Guards::send(const std::vector<CallRef>& calls) {
     }
     // Given up by our own clock: how long storage takes to notice decides nothing here.
     loop_.after(limits_.call_timeout, [this, call] { on_timeout(call); });
-    storage_.set_guard(call->range, call->token, base::deadline_after(base::now(), 2 * limits_.call_timeout),
+    storage_.set_guard(call->range, call->token, base::deadline_after(base::now(), limits_.call_timeout),
                        [this, call](Result<void> reply) { on_reply(call, reply); });
   }
 }
@@ -100,6 +100,7 @@ void Guards::send(const std::vector<CallRef>& calls) {
 void Guards::on_reply(const CallRef& call, const Result<void>& reply) {
   Ready ready;
   bool retries = false;
+  const bool out_of_reach = !reply && reply.error().code == ErrorCode::unavailable;
   {
     std::unique_lock lock(mutex_);
     const auto now = base::now();
@@ -114,7 +115,13 @@ void Guards::on_reply(const CallRef& call, const Result<void>& reply) {
   for (auto& run : ready) run();
   if (!retries) return;
   const auto delay = std::min(limits_.retry_delay_max, limits_.retry_delay_min << std::min(call->failures, 20));
-  loop_.after(delay, [this, call] { retry(call); });
+  loop_.after(delay, [this, call, out_of_reach] { retry(call, out_of_reach ? base::kSlots : part_after(*call)); });
+}
+
+// A lock that somebody sits on must not leave a whole slice without guards: after a failure the range is tried in parts, then
+// cell by cell. How many slots a part has.
+int Guards::part_after(const Call& call) {
+  return call.failures == 0 ? limits_.retry_part_slots : base::kSlotsPerCell;
 }
 
 // Rules 1 and 2 are these two conditions. Returns how many slots took the guard.
@@ -141,22 +148,22 @@ void Guards::on_timeout(const CallRef& call) {
     const auto waits = [&](const SlotState& state) { return state.pending == call->id; };
     if (std::none_of(slots_.begin() + call->range.first, slots_.begin() + call->range.last + 1, waits)) return;
   }
-  retry(call);
+  retry(call, part_after(*call));
 }
 
-void Guards::retry(const CallRef& call) {
+void Guards::retry(const CallRef& call, int part_slots) {
   std::vector<CallRef> calls;
   {
     std::unique_lock lock(mutex_);
     if (stopped_) return;
-    calls = begin_retries_locked(call, base::now());
+    calls = begin_retries_locked(call, part_slots, base::now());
   }
   send(calls);
 }
 
-// One new call for each run of slots that still waits for the old one. Where the slice is not assigned any more, nobody
-// waits: the next period begins with calls of its own.
-std::vector<Guards::CallRef> Guards::begin_retries_locked(const CallRef& call, base::Nanoseconds now) {
+// New calls for the slots that still wait for the old one, by runs within aligned parts. Where the slice is not assigned any
+// more, nobody waits: the next period begins with calls of its own.
+std::vector<Guards::CallRef> Guards::begin_retries_locked(const CallRef& call, int part_slots, base::Nanoseconds now) {
   std::vector<CallRef> calls;
   const auto waits = [&](int slot) {
     return slot <= call->range.last && slots_[static_cast<std::size_t>(slot)].pending == call->id;
@@ -164,7 +171,7 @@ std::vector<Guards::CallRef> Guards::begin_retries_locked(const CallRef& call, b
   for (int slot = call->range.first; slot <= call->range.last; ++slot) {
     if (!waits(slot)) continue;
     const int first = slot;
-    while (waits(slot + 1)) ++slot;
+    while (waits(slot + 1) && (slot + 1) % part_slots != 0) ++slot;
     const auto slice = slots_[static_cast<std::size_t>(first)].slice;
     if (!slice || !slice->is_still_assigned(now)) {
       for (int s = first; s <= slot; ++s) slots_[static_cast<std::size_t>(s)].pending = 0;
@@ -197,18 +204,39 @@ void Guards::renew(base::Slot slot, const GuardRef& failed) {
     std::unique_lock lock(mutex_);
     auto& state = slots_[slot];
     if (stopped_ || !failed || state.guard != failed) return;
+    const bool assigned = state.slice && state.slice->is_still_assigned(base::now());
     // The neighbours within the cell that share the handle: one cell is the narrowest range that storage locks.
     const auto cell = intersection(base::range_of_cell(base::cell_of(slot)), failed->range());
     base::SlotRange range{slot, slot};
     while (range.first > cell.first && slots_[range.first - 1u].guard == failed) --range.first;
     while (range.last < cell.last && slots_[range.last + 1u].guard == failed) ++range.last;
-    calls.push_back(begin_call_locked(range, state.slice, storage::Token::make(), 0));
+    if (assigned) {
+      calls.push_back(begin_call_locked(range, state.slice, storage::Token::make(), 0));
+    } else {
+      for (int s = range.first; s <= range.last; ++s) slots_[static_cast<std::size_t>(s)].guard = nullptr;
+    }
   }
   send(calls);
 }
 
+// A call for the slot's cell, where nobody waits for one: its call ended at the very moment of a late renewal of the lease.
+Guards::CallRef Guards::begin_missing_locked(base::Slot slot) {
+  const auto slice = slots_[slot].slice;
+  const auto cell = intersection(base::range_of_cell(base::cell_of(slot)), slice->range());
+  const auto missing = [&](int s) {
+    const auto& state = slots_[static_cast<std::size_t>(s)];
+    return state.slice == slice && !state.guard && state.pending == 0;
+  };
+  base::SlotRange range{slot, slot};
+  while (range.first > cell.first && missing(range.first - 1)) --range.first;
+  while (range.last < cell.last && missing(range.last + 1)) ++range.last;
+  return begin_call_locked(range, slice, storage::Token::make(), 0);
+}
+
 void Guards::wait(base::Slot slot, base::Nanoseconds deadline, Waiter done) {
   Result<GuardRef> answer = GuardRef();
+  std::vector<CallRef> calls;
+  bool waits = false;
   {
     std::unique_lock lock(mutex_);
     const auto now = base::now();
@@ -225,10 +253,12 @@ void Guards::wait(base::Slot slot, base::Nanoseconds deadline, Waiter done) {
     } else {
       waiters_.emplace(deadline, Waiting{slot, std::move(done)});
       arm_waiters_locked(now);
-      return;
+      waits = true;
+      if (state.pending == 0) calls.push_back(begin_missing_locked(slot));
     }
   }
-  done(std::move(answer));
+  if (!waits) return done(std::move(answer));
+  send(calls);
 }
 
 // Takes the waiters whose slot has a guard now, or is not assigned any more.

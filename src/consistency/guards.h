@@ -50,6 +50,7 @@ struct GuardLimits {
   base::Nanoseconds call_timeout = 3 * base::kSecond;             // For one set_guard call.
   base::Nanoseconds retry_delay_min = 5 * base::kMillisecond;     // Doubles with every failure in a row,
   base::Nanoseconds retry_delay_max = base::kSecond;              // up to this.
+  int retry_part_slots = 32 * base::kSlotsPerCell;                // A failed call is tried again in parts, then by cells.
   std::size_t waiters_max = 100'000;                              // Writes that wait for a guard; more are refused.
 };
 
@@ -108,8 +109,10 @@ class Guards {
   void on_reply(const CallRef& call, const Result<void>& reply);
   void on_timeout(const CallRef& call);
   int install_locked(const Call& call, base::Nanoseconds now);
-  void retry(const CallRef& call);
-  std::vector<CallRef> begin_retries_locked(const CallRef& call, base::Nanoseconds now);
+  int part_after(const Call& call);
+  void retry(const CallRef& call, int part_slots);
+  std::vector<CallRef> begin_retries_locked(const CallRef& call, int part_slots, base::Nanoseconds now);
+  CallRef begin_missing_locked(base::Slot slot);
   Ready take_ready_locked(base::Nanoseconds now);
   void expire_waiters();
   void arm_waiters_locked(base::Nanoseconds now);

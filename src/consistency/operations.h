@@ -71,6 +71,7 @@ struct KeyOperations {
   std::vector<WritePart*> writes;
   int unknown = 0;                                // Of `writes`: those whose outcome is being found out.
   WriteGroup group;
+  storage::Version tombstone = 0;                 // Of the last delete, if that is what storage holds; else 0.
   std::deque<std::function<void()>> held;         // Writes held back until then.
 
   bool idle() const { return fills.empty() && writes.empty() && held.empty(); }

@@ -3,21 +3,29 @@
 
 namespace freshet::consistency {
 
+namespace {
+
+bool is_due(const Result<ReadAnswer>& answer) {
+  return answer && answer->state.present && answer->state.expires_at_ms != 0 &&
+         answer->state.expires_at_ms <= answer->database_ms;
+}
+
+}  // namespace
+
 void GuardedCollection::read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
   const auto shared_keys = std::make_shared<const std::vector<std::string>>(keys);
   read_once(std::move(keys), deadline,
             [this, shared_keys, deadline, done = std::move(done)](std::size_t index, const Result<ReadAnswer>& answer) {
-              const bool due = answer && answer->state.present && answer->state.expires_at_ms != 0 &&
-                               answer->state.expires_at_ms <= answer->database_ms;
               const auto& key = (*shared_keys)[index];
               // Only the owner may say "absent" of a key that storage still holds, and only after removing it: another's
               // cache may show it for as long as storage does.
-              if (!due || !guard_of(key)) return done(index, answer);
-              expire_then_answer(key, deadline, 1, [done, index](const Result<ReadAnswer>& settled) { done(index, settled); });
+              if (!is_due(answer) || !guard_of(key)) return done(index, answer);
+              auto tell = [done, index](const Result<ReadAnswer>& settled) { done(index, settled); };
+              expire_then_answer(key, *answer, deadline, 1, std::move(tell));
             });
 }
 
-void GuardedCollection::expire_then_answer(std::string key, base::Nanoseconds deadline, int round,
+void GuardedCollection::expire_then_answer(std::string key, ReadAnswer found, base::Nanoseconds deadline, int round,
                                            std::function<void(const Result<ReadAnswer>&)> done) {
   storage::Mutation expire;
   expire.kind = storage::MutationKind::expire;
@@ -25,21 +33,24 @@ void GuardedCollection::expire_then_answer(std::string key, base::Nanoseconds de
   std::vector<storage::Mutation> mutations;
   mutations.push_back(std::move(expire));
   write(std::move(mutations), false, deadline, [=, this](Result<storage::WriteReply> reply) {
-    if (!reply) return done(std::move(reply).error());
-    auto& outcome = reply->front();
-    if (!outcome) return done(std::move(outcome).error());
-    if (outcome->applied || !outcome->after.present) return done(ReadAnswer{std::move(outcome->after), database_now_ms()});
+    // The removal failed, or nobody knows: what storage held during this read is its answer.
+    if (!reply || !reply->front()) return done(found);
+    auto& outcome = *reply->front();
+    if (outcome.applied || !outcome.after.present) return done(ReadAnswer{std::move(outcome.after), database_now_ms()});
     // Somebody gave it a new deadline or value in between: that is the answer, unless it is due again.
     read_once({key}, deadline, [=, this](std::size_t, const Result<ReadAnswer>& answer) {
-      const bool due = answer && answer->state.present && answer->state.expires_at_ms != 0 &&
-                       answer->state.expires_at_ms <= answer->database_ms;
-      if (!due || round >= limits_.expiry_rounds_max) return done(answer);
-      expire_then_answer(key, deadline, round + 1, done);
+      if (!is_due(answer) || round >= limits_.expiry_rounds_max) return done(answer);
+      expire_then_answer(key, *answer, deadline, round + 1, done);
     });
   });
 }
 
 void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
+  if (stopped_) {
+    const auto stopping = Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
+    for (std::size_t index = 0; index < keys.size(); ++index) done(index, stopping);
+    return;
+  }
   std::vector<std::shared_ptr<Fill>> begun;
   const auto shared_done = std::make_shared<const ReadDone>(std::move(done));
   for (std::size_t index = 0; index < keys.size(); ++index) {
@@ -98,8 +109,9 @@ void GuardedCollection::on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAn
   {
     auto& shard = shard_of(fill->hash);
     std::lock_guard lock(shard.mutex);
-    end_fill(shard.at(fill->key), fill);
-    shard.remove_if_idle(fill->key);
+    auto& operations = shard.at(fill->key);
+    end_fill(operations, fill);
+    leave_if_idle(shard, fill->key, operations);
     waiters.swap(fill->waiters);
     // May be cached: a guard was there when the read began (no earlier owner), no write of ours overlapped it, and the slice
     // is still assigned (no later owner).

@@ -41,9 +41,13 @@ void GuardedCollection::find_out(const WriteRef& write, bool owned) {
 void GuardedCollection::conclude(const WriteRef& write, const std::vector<storage::KeyState>& states, bool owned) {
   bool landed = false;
   bool alone = true;
+  const auto now = base::now();
   for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto& part = write->parts[i];
     landed |= states[i].operation == write->operation;
-    alone &= !write->parts[i].overlapped;
+    alone &= !part.overlapped;
+    // The attempt's own period, and now: had another node owned the key since, its write could hide ours.
+    owned &= part.guard->slice()->is_still_assigned(now) || !protections_.lease_check;
   }
   if (!landed && (!owned || !alone)) {
     return give_up(write, owned ? "another write on the key was in flight with it" : "this node lost the slot meanwhile");

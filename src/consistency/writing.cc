@@ -38,39 +38,64 @@ void GuardedCollection::start(const WriteRef& write) {
 bool GuardedCollection::register_parts(const WriteRef& write) {
   for (std::size_t i = 0; i < write->parts.size(); ++i) {
     auto& part = write->parts[i];
-    auto& shard = shard_of(part.hash);
-    bool missing_guard = false;
-    bool full = false;
-    {
-      std::lock_guard lock(shard.mutex);
-      auto& operations = shard.at(part.key);
-      part.guard = guards_.current(part.slot, base::now());
-      part.overlapped = false;
-      if (operations.unknown == 0 && part.guard) {
-        table_.erase(part.key, part.hash);
-        begin_write(operations, part);
-        continue;
-      }
-      missing_guard = operations.unknown == 0;
-      full = !missing_guard && operations.held.size() >= limits_.held_writes_max;
-      if (!missing_guard && !full) {
-        operations.held.push_back([this, write] { start(write); });
-        counters_.held_writes.fetch_add(1, std::memory_order_relaxed);
-      }
-      shard.remove_if_idle(part.key);
-    }
-    // Never sent: the keys registered so far are let go. That they were evicted and marked overlapped costs a fill.
+    if (register_part(part)) continue;
+    // Never sent: the keys registered so far are let go, before anybody else can start this write again. That they were
+    // evicted and marked overlapped costs a fill.
     for (std::size_t j = 0; j < i; ++j) settle(write->parts[j], nullptr, true, false);
-    if (full) {
-      write->done(Error::of(ErrorCode::busy, "too many writes wait for one key; nothing was written", "retry later"));
-    } else if (missing_guard) {
-      --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
-      guards_.wait(part.slot, write->deadline, [this, write](Result<GuardRef> guard) {
-        guard ? start(write) : write->done(std::move(guard).error());
-      });
-    }
+    if (hold_back(write, part)) return false;
+    --write->attempts;
+    guards_.wait(part.slot, write->deadline, [this, write](Result<GuardRef> guard) {
+      guard ? start(write) : write->done(std::move(guard).error());
+    });
     return false;
   }
+  return true;
+}
+
+// False: there is no guard, or a write of the key has an outcome that is being found out.
+bool GuardedCollection::register_part(WritePart& part) {
+  auto& shard = shard_of(part.hash);
+  std::lock_guard lock(shard.mutex);
+  auto& operations = shard.at(part.key);
+  part.guard = guards_.current(part.slot, base::now());
+  part.overlapped = false;
+  if (operations.unknown == 0 && part.guard) {
+    table_.erase(part.key, part.hash);
+    begin_write(operations, part);
+    return true;
+  }
+  shard.remove_if_idle(part.key);
+  return false;
+}
+
+// Queues the write behind the outcome that is being found out on the key of `part`; true if there is one (the write is then
+// taken care of). It starts again when that is known, or ends at its own deadline.
+bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) {
+  const auto taken = std::make_shared<std::atomic<bool>>(false);
+  bool full;
+  {
+    auto& shard = shard_of(part.hash);
+    std::lock_guard lock(shard.mutex);
+    auto* operations = shard.find(part.key);
+    if (!operations || operations->unknown == 0) return false;
+    full = operations->held.size() >= limits_.held_writes_max;
+    if (!full) {
+      --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
+      operations->held.push_back([this, write, taken] {
+        if (!taken->exchange(true)) start(write);
+      });
+    }
+  }
+  if (full) {
+    write->done(Error::of(ErrorCode::busy, "too many writes wait for one key; nothing was written", "retry later"));
+    return true;
+  }
+  counters_.held_writes.fetch_add(1, std::memory_order_relaxed);
+  loop_.after(std::max<base::Nanoseconds>(write->deadline - base::now(), 0), [write, taken] {
+    if (taken->exchange(true)) return;
+    write->done(Error::of(ErrorCode::deadline_exceeded,
+                          "another write's outcome was not found out within the deadline; nothing was written", "retry"));
+  });
   return true;
 }
 
@@ -130,8 +155,8 @@ void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, 
     if (!protections_.overlapped && state) settled = {*state, part.guard->slice()};
     if (settled.cache) cache_write(part, settled);
     if (operations.unknown == 0) released.swap(operations.held);
-    if (operations.idle() && settled.cache) note_tombstone(part, *settled.cache);
-    shard.remove_if_idle(part.key);
+    if (settled.cache) operations.tombstone = settled.cache->present ? 0 : settled.cache->version;
+    leave_if_idle(shard, part.key, operations);
   }
   for (auto& run : released) run();
 }
@@ -144,12 +169,18 @@ void GuardedCollection::cache_write(const WritePart& part, const Settled& settle
   }
 }
 
-// No operation is in flight on the key: nobody will ask for the tombstone's operation or version any more.
-void GuardedCollection::note_tombstone(const WritePart& part, const storage::KeyState& state) {
-  if (state.present || state.version == 0) return;
+// Once no operation is in flight on the key, nobody will ask for its tombstone's operation or version any more.
+void GuardedCollection::leave_if_idle(OperationShard& shard, const std::string& key, const KeyOperations& operations) {
+  if (!operations.idle()) return;
+  const auto version = operations.tombstone;
+  if (version != 0) note_tombstone({key, version});
+  shard.remove_if_idle(key);
+}
+
+void GuardedCollection::note_tombstone(storage::Tombstone tombstone) {
   std::lock_guard lock(tombstones_mutex_);
   if (tombstones_.size() >= limits_.tombstones_max) return;
-  tombstones_.push_back({part.key, state.version});
+  tombstones_.push_back(std::move(tombstone));
   if (forget_armed_) return;
   forget_armed_ = true;
   loop_.after(limits_.forget_period, [this] { forget_tombstones(); });

@@ -1,34 +1,21 @@
 // Making and destroying entries, and what they cost. See memory/entry.h.
 #include "memory/entry.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
 
+#include "memory/block_pool.h"
+
 namespace freshet::memory {
-namespace {
-
-// How glibc's malloc rounds: chunks of 16 bytes with a header of 8, at least 32; large blocks are mappings of whole pages.
-constexpr std::size_t kChunkBytes = 16;
-constexpr std::size_t kChunkHeaderBytes = 8;
-constexpr std::size_t kChunkBytesMin = 32;
-constexpr std::size_t kMappedBytesMin = 128 * 1024;
-constexpr std::size_t kPageBytes = 4096;
-
-constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
-
-}  // namespace
 
 std::size_t Entry::footprint_of(std::size_t key_bytes, std::size_t value_bytes) {
-  const std::size_t block = sizeof(Entry) + key_bytes + value_bytes;
-  if (block >= kMappedBytesMin) return round_up(block + 2 * kChunkHeaderBytes, kPageBytes);
-  return std::max(kChunkBytesMin, round_up(block + kChunkHeaderBytes, kChunkBytes));
+  return BlockPool::footprint_of(block_bytes_of(key_bytes, value_bytes));
 }
 
 Entry* Entry::make(const NewEntry& from) {
   assert(from.key.size() + from.value.size() <= kPayloadBytesMax);
-  void* block = ::operator new(sizeof(Entry) + from.key.size() + from.value.size());
+  void* block = BlockPool::shared().allocate(block_bytes_of(from.key.size(), from.value.size()));
   auto* entry = new (block) Entry(from);
   char* payload = static_cast<char*>(block) + sizeof(Entry);
   if (!from.key.empty()) std::memcpy(payload, from.key.data(), from.key.size());
@@ -46,8 +33,9 @@ Entry::Entry(const NewEntry& from)
       present_(from.present) {}
 
 void Entry::destroy(const Entry* entry) {
+  const std::size_t bytes = block_bytes_of(entry->key_bytes_, entry->value_bytes_);
   entry->~Entry();
-  ::operator delete(const_cast<Entry*>(entry));
+  BlockPool::shared().free(const_cast<Entry*>(entry), bytes);
 }
 
 }  // namespace freshet::memory

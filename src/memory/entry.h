@@ -34,7 +34,7 @@ class Entry {
   // A fresh entry with one reference, which is the caller's. The payload is at most kPayloadBytesMax.
   static Entry* make(const NewEntry& from);
 
-  // What an entry costs: its block as the allocator rounds it. Computed, so that it is the same on every allocator.
+  // What an entry costs: its block as the pool rounds it (memory/block_pool.h).
   static std::size_t footprint_of(std::size_t key_bytes, std::size_t value_bytes);
 
   Entry(const Entry&) = delete;
@@ -74,6 +74,9 @@ class Entry {
   explicit Entry(const NewEntry& from);
   ~Entry() = default;
   static void destroy(const Entry* entry);
+  static constexpr std::size_t block_bytes_of(std::size_t key_bytes, std::size_t value_bytes) {
+    return sizeof(Entry) + key_bytes + value_bytes;
+  }
 
   const char* payload() const { return reinterpret_cast<const char*>(this + 1); }
 
@@ -91,7 +94,7 @@ class Entry {
   Entry* towards_front_ = nullptr;
   Entry* towards_back_ = nullptr;
 };
-static_assert(sizeof(Entry) == 64);
+static_assert(sizeof(Entry) == 64 && alignof(Entry) <= 16);
 
 using EntryRef = boost::intrusive_ptr<const Entry>;
 

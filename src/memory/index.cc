@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstdlib>
 #include <iterator>
+#include <memory>
 #include <utility>
 
 namespace freshet::memory {
@@ -18,11 +19,23 @@ constexpr std::size_t kSparse = 8;
 constinit Index::Bucket Index::nothing_;
 
 Index::~Index() {
-  if (first() != &nothing_) delete[] first();
+  drop_buckets(first(), buckets());
+}
+
+Index::Bucket* Index::make_buckets(std::size_t count) {
+  if (count == 0) return &nothing_;
+  static_assert(sizeof(Bucket) == alignof(Bucket));  // A power of two, as the counts are: the pool aligns it so.
+  auto* const first = static_cast<Bucket*>(BlockPool::shared().allocate(count * sizeof(Bucket)));
+  std::uninitialized_value_construct_n(first, count);
+  return first;
+}
+
+void Index::drop_buckets(Bucket* first, std::size_t count) {
+  if (count != 0) BlockPool::shared().free(first, count * sizeof(Bucket));
 }
 
 std::uint64_t Index::slot_of(const Entry& entry) {
-  static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ == 1 << kAlignmentBits);
+  static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ == 1 << kAlignmentBits && kBlockUnitBytes == 1 << kAlignmentBits);
   const auto address = reinterpret_cast<std::uintptr_t>(&entry);
   // Linux gives longer addresses only to those who ask for them.
   if (address >> (kAddressBits + kAlignmentBits) != 0) std::abort();
@@ -58,14 +71,14 @@ void Index::put(std::uint64_t slot) {
 void Index::rebuild(std::size_t buckets) {
   Bucket* const old = first();
   const std::size_t old_buckets = this->buckets();
-  first_.store(buckets == 0 ? &nothing_ : new Bucket[buckets], std::memory_order_relaxed);
+  first_.store(make_buckets(buckets), std::memory_order_relaxed);
   mask_.store(buckets == 0 ? 0 : static_cast<std::uint32_t>(buckets - 1), std::memory_order_relaxed);
   for (std::size_t i = 0; i < old_buckets; ++i) {
     for (const std::uint64_t slot : old[i].slots) {
       if (slot != 0) put(slot);
     }
   }
-  if (old != &nothing_) delete[] old;
+  drop_buckets(old, old_buckets);
 }
 
 void Index::insert(Entry& entry) {

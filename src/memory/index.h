@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "base/function_ref.h"
+#include "memory/block_pool.h"
 #include "memory/entry.h"
 
 namespace freshet::memory {
@@ -42,9 +43,9 @@ class Index {
   Index& operator=(const Index&) = delete;
 
   std::size_t size() const { return size_; }
-  std::size_t bytes() const { return buckets() * sizeof(Bucket); }
+  std::size_t bytes() const { return bytes_of(buckets()); }
   // What bytes() will be after one more entry.
-  std::size_t bytes_after_insert() const { return buckets_for(size_ + 1) * sizeof(Bucket); }
+  std::size_t bytes_after_insert() const { return bytes_of(buckets_for(size_ + 1)); }
 
   // Null if there is none.
   Entry* find(std::string_view key, std::uint64_t hash) const;
@@ -79,6 +80,11 @@ class Index {
     std::size_t slot;
   };
 
+  static std::size_t bytes_of(std::size_t buckets) {
+    return buckets == 0 ? 0 : BlockPool::footprint_of(buckets * sizeof(Bucket));
+  }
+  static Bucket* make_buckets(std::size_t count);
+  static void drop_buckets(Bucket* first, std::size_t count);
   static std::size_t tag_of(std::uint64_t hash) { return hash & (kBucketsMax - 1); }
   static std::size_t tag_in(std::uint64_t slot) { return slot >> kAddressBits; }
   static Entry* entry_in(std::uint64_t slot) {

@@ -133,7 +133,8 @@ Timer::Timer(Loop& loop) : state_(new State) {
 
 Timer::~Timer() {
   uv_timer_stop(&state_->timer);
-  uv_close(reinterpret_cast<uv_handle_t*>(&state_->timer), [](uv_handle_t* handle) { delete static_cast<State*>(handle->data); });
+  uv_close(reinterpret_cast<uv_handle_t*>(&state_->timer),
+           [](uv_handle_t* handle) { delete static_cast<State*>(handle->data); });
 }
 
 void Timer::start(base::Nanoseconds delay, std::function<void()> fire, base::Nanoseconds period) {

@@ -1,6 +1,6 @@
 // An event loop on a thread of its own: libuv's, with a queue through which other threads hand it work, and timers.
 //
-// Thread-safety: post(), run(), after() and the destructor from any thread; everything else on the loop's own thread. May use base.
+// Thread-safety: post(), run(), after() and the destructor from any thread; all else on the loop's own. May use base.
 #pragma once
 
 #include <uv.h>

@@ -1,8 +1,8 @@
 // The databases behind the cache, as the rooms above see them: one small asynchronous interface.
 //
 // Every call returns at once. Its callback runs exactly once, on a thread of the storage (or on the caller's before the call
-// returns, if the answer is known at once), no later than shortly after the deadline, and must not block. Calls are safe from
-// any thread. A storage that is destroyed first answers every open call with an error.
+// returns, if the answer is known at once), no later than shortly after the deadline, and must not block. Calls are safe
+// from any thread. A storage that is destroyed first answers every open call with an error.
 //
 // May use base only. Implementations: storage/embedded (RocksDB), storage/postgres.
 #pragma once
@@ -57,7 +57,7 @@ struct ReadReply {
 enum class MutationKind : std::uint8_t {
   put,        // value := `value`.
   erase,      // Removes the key, leaving a tombstone.
-  increment,  // value := decimal(value or 0, plus `delta`); wrong_type if it is no 64-bit decimal, out_of_range if it overflows.
+  increment,  // value := decimal(value or 0, plus `delta`); wrong_type if it is no 64-bit decimal, out_of_range on overflow.
   append,     // value := value + `value`; out_of_range past kValueBytesMax.
   touch,      // Changes the expiry only; the key must be present.
   expire,     // Removes the key if its deadline has passed by the database's clock; else nothing, and not applied.
@@ -86,8 +86,8 @@ struct Mutation {
 };
 
 struct MutationOutcome {
-  // False: the condition failed, or `expire` found nothing due. An unconditional erase of an absent key is applied: it leaves
-  // a tombstone.
+  // False: the condition failed, or `expire` found nothing due. An unconditional erase of an absent key is applied: it
+  // leaves a tombstone.
   bool applied = false;
   KeyState after;                    // What storage holds now (applied or not), value included.
   // If asked for. A record past its deadline shows as absent here, with its version: the caller cannot judge by the write's
@@ -169,8 +169,8 @@ class Storage {
   // How many keys are present: exact while there are few, an estimate beyond.
   virtual void count(base::Nanoseconds deadline, Callback<KeyCount> done) = 0;
 
-  // Up to `parts` - 1 slots that divide the keys of `range` into parts of about the same number: each begins a part. Fewer, or
-  // none, where the keys do not allow it.
+  // Up to `parts` - 1 slots that divide the keys of `range` into parts of about the same number: each begins a part. Fewer,
+  // or none, where the keys do not allow it.
   virtual void split_points(base::SlotRange range, int parts, base::Nanoseconds deadline,
                             Callback<std::vector<base::Slot>> done) = 0;
 

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import serving  # noqa: E402
 
 SECONDS_OVER = 120  # What a check may take beyond its load, to judge it.
-RESUME_ATTEMPTS_MAX = 20
-RESUME_PAUSE_S = 0.5
+SECONDS_TO_DIE_MAX = 10
+POLL_S = 0.01
 
 
 class Postgres:
@@ -34,35 +34,36 @@ class Postgres:
 
     def kill(self):
         """kill -9 of the server and of every process of its own, as a machine that loses its power would have it."""
-        postmaster = int((self.folder / "data/postmaster.pid").read_text().split("\n")[0])
-        for pid in [postmaster, *children_of(postmaster)]:
+        pid_file = self.folder / "data/postmaster.pid"
+        postmaster = int(pid_file.read_text().split("\n")[0])
+        os.kill(postmaster, signal.SIGSTOP)  # It makes no further process.
+        processes = [postmaster, *children_of(postmaster)]
+        for pid in processes:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
-                pass  # It noticed that its server is gone.
+                pass  # It had ended by itself.
+        end = time.monotonic() + SECONDS_TO_DIE_MAX
+        while not all(state_and_parent(pid)[0] in "ZX" for pid in processes):
+            if time.monotonic() > end:
+                raise RuntimeError("PostgreSQL outlived its kill")
+            time.sleep(POLL_S)
+        # Where nobody buries the dead at once, the numbers in these files look like those of a server that lives.
+        for left in (pid_file, *self.folder.glob(".s.PGSQL.*")):
+            left.unlink()
 
-    def resume(self):
-        # The dead server's shared memory may be in use by a process that is about to notice.
-        for attempt in range(RESUME_ATTEMPTS_MAX):
-            try:
-                return self.run("resume")
-            except subprocess.CalledProcessError:
-                if attempt + 1 == RESUME_ATTEMPTS_MAX:
-                    raise
-                time.sleep(RESUME_PAUSE_S)
+
+def state_and_parent(pid):
+    try:
+        fields = Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return "X", 0  # Gone.
+    return fields[0], int(fields[1])
 
 
 def children_of(parent):
-    children = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[1]) == parent:
-                children.append(int(entry.name))
-    return children
+    processes = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in processes if state_and_parent(pid)[1] == parent]
 
 
 class Faults:
@@ -81,7 +82,7 @@ class Faults:
                     self.postgres.run("restart", "fast")
                 else:
                     self.postgres.kill()
-                    self.postgres.resume()
+                    self.postgres.run("resume")
                 self.made += 1
         except Exception as failure:  # Told by stop(), on the test's own thread.
             self.failure = failure

@@ -12,6 +12,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import serving  # noqa: E402
+
 SECONDS_MAX = 120
 USAGE = 64
 SOURCE, FRESHET = Path(), Path()
@@ -21,28 +24,20 @@ def run(*arguments):
     return subprocess.run([FRESHET, *arguments], text=True, capture_output=True, timeout=SECONDS_MAX)
 
 
-class Serving:
-    """A `freshet serve` with embedded storage on a port of the system's choice."""
+class Serving(serving.Serving):
+    """With embedded storage, unless the arguments say otherwise, and redis-cli at hand."""
 
     def __init__(self, folder, *arguments):
-        command = [FRESHET, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data", *arguments]
-        self.process = subprocess.Popen(command, text=True, stderr=subprocess.PIPE)
-        self.port = None
-        for line in self.process.stderr:
-            ready = re.search(r"ready on 127\.0\.0\.1:(\d+)", line)
-            if ready:
-                self.port = ready.group(1)
-                break
+        super().__init__(FRESHET, "--data", f"{folder}/data", *arguments)
 
     def cli(self, *words):
-        answer = subprocess.run(["redis-cli", "-p", self.port, *words], text=True, capture_output=True, timeout=SECONDS_MAX)
+        command = ["redis-cli", "-p", str(self.port), *words]
+        answer = subprocess.run(command, text=True, capture_output=True, timeout=SECONDS_MAX)
         return answer.stdout.rstrip("\n")
 
     def end(self, which=signal.SIGTERM):
         self.process.send_signal(which)
-        code = self.process.wait(timeout=SECONDS_MAX)
-        self.process.stderr.close()
-        return code
+        return self.wait()
 
 
 class Program(unittest.TestCase):
@@ -107,12 +102,30 @@ class Program(unittest.TestCase):
         self.assertIn("restart", server.cli("CONFIG", "SET", "server.threads", "2"))
         self.assertEqual(server.end(), 0)
 
-    def test_demo(self):
+    def postgres(self):
+        """A PostgreSQL for one test; its URL."""
         tool = SOURCE / "tools/temporary-postgres"
         started = subprocess.run([tool, "start", self.folder / "postgres", "--with", str(os.getpid())], check=True,
                                  text=True, stdout=subprocess.PIPE)
         self.addCleanup(subprocess.run, [tool, "stop", self.folder / "postgres"], check=True)
-        url = started.stdout.strip()
+        return started.stdout.strip()
+
+    def test_is_ready_once_its_keys_can_be_written(self):
+        url = self.postgres()
+        first = Serving(self.folder, "--storage", url)
+        self.assertIn("owns and guards every slot", "".join(first.log))
+        self.assertEqual(first.cli("SET", "key", "value"), "OK")  # At once, without a retry.
+        # A second one, started by mistake, says that it cannot write, and reads all the same.
+        second = Serving(self.folder, "--storage", url)
+        self.assertIn("another holder owns the keys", "".join(second.log))
+        self.assertNotIn("owns and guards every slot", "".join(second.log))
+        self.assertEqual(second.cli("GET", "key"), "value")
+        self.assertNotEqual(second.cli("SET", "key", "other"), "OK")
+        self.assertEqual(first.end(), 0)
+        self.assertEqual(second.end(), 0)
+
+    def test_demo(self):
+        url = self.postgres()
         demo = run("demo", "--storage", url, "--seconds", "3", "--keys", "500")
         self.assertEqual(demo.returncode, 0, demo.stdout + demo.stderr)
         self.assertIn("\n  violations 0\n", demo.stdout)

@@ -112,8 +112,8 @@ TEST_F(Moves, NoViolationWhileSlicesMove) {
   EXPECT_EQ(judgement.violations, 0u) << first_report(judgement);
   EXPECT_EQ(judgement.inconclusive_keys, 0u);
   EXPECT_EQ(judgement.contention.shortfall(true), "");
-  fmt::print("{} moves, {} operations, {} hits, {} overlapped, {} hits during another's write, {} unknown outcomes\n", moved_,
-             operations_, hits_, judgement.contention.overlapped, judgement.contention.hits_during_write,
+  fmt::print("{} moves, {} operations, {} hits, {} overlapped, {} hits during another's write, {} unknown outcomes\n",
+             moved_, operations_, hits_, judgement.contention.overlapped, judgement.contention.hits_during_write,
              judgement.contention.unknown);
 }
 
@@ -138,22 +138,22 @@ TEST_F(Moves, WithoutTheGuardCheckDelayedWritesAreFound) {
 TEST_F(Moves, WithoutTheOverlapRuleStaleFillsAreFound) {
   Protections protections;
   protections.overlapped = false;
-  expect_anomaly(
-      [&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); }, kBurstsMax);
+  expect_anomaly([&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); },
+                 kBurstsMax);
 }
 
 TEST_F(Moves, WithoutTheLeaseCheckStaleHitsAreFound) {
   Protections protections;
   protections.lease_check = false;
-  expect_anomaly(
-      [&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); }, kBurstsMax);
+  expect_anomaly([&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); },
+                 kBurstsMax);
 }
 
 TEST_F(Moves, WithoutTheFenceLostWritesAreFound) {
   Protections protections;
   protections.fence_unknown = false;
-  expect_anomaly(
-      [&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); }, kBurstsMax);
+  expect_anomaly([&, this] { return run({.protections = protections, .moves = kEndless, .operations = kBurstOperations}); },
+                 kBurstsMax);
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ class Races : public ::testing::TestWithParam<bool> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Protection, Races, ::testing::Values(true, false),
-                         [](const auto& info) { return info.param ? "on" : "off"; });
+                         [](const auto& protection) { return protection.param ? "on" : "off"; });
 
 // A sends a write; the slice moves to B; B reads the old value and caches it; A's write arrives.
 TEST_P(Races, DelayedWriteIsRefusedByTheGuardCheck) {
@@ -185,7 +185,9 @@ TEST_P(Races, Rule2LateAnswerOfACallGivenUpDoesNotCount) {
   const auto answer = done(std::move(lost));
   call->execute();
   read(*a_);
-  if (is_protected()) EXPECT_EQ(answer.outcome, checker::Outcome::unknown);
+  if (is_protected()) {
+    EXPECT_EQ(answer.outcome, checker::Outcome::unknown);
+  }
   judge();
   a_->storage->hold(Kind::set_guard, false);
 }
@@ -237,7 +239,7 @@ TEST_P(Races, ReadThatAWriteOverlappedIsNotCached) {
   judge();
 }
 
-// Two writes at once: storage orders them one way, their answers come the other way. The newest by version may stay, no other.
+// Two writes at once: storage orders them one way, their answers come the other way. Only the newest by version may stay.
 TEST_P(Races, OfOverlappingWritesOnlyTheNewestIsCached) {
   Protections protections;
   protections.overlapped = is_protected();
@@ -290,6 +292,48 @@ TEST_P(Races, LostWriteIsFencedBeforeItIsSentAgain) {
   EXPECT_EQ(done(std::move(lost)).outcome, checker::Outcome::ok);
   call->execute();
   a_->engine->evict(kKey);
+  read(*a_);
+  judge();
+}
+
+// A's increment lands and its answer is lost. While A looks for it, the slice moves to B, whose increment takes its place.
+TEST_P(Races, LostWriteThatTheNextOwnerOverwroteIsUnknown) {
+  Protections protections;
+  protections.lease_check = is_protected();
+  open({.protections = protections});
+  a_->storage->hold(Kind::write, true);
+  auto lost = client_.increment(*a_->engine, kKey);
+  auto call = a_->storage->next(Kind::write);
+  call->execute();
+  a_->storage->hold(Kind::write, false);
+  a_->storage->hold(Kind::read, true);
+  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  auto search = a_->storage->next(Kind::read);
+  a_->storage->hold(Kind::read, false);
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  EXPECT_EQ(done(other_.increment(*b_->engine, kKey)).result, "2");
+  search->execute();
+  search->reply();
+  done(std::move(lost));
+  read(*b_);
+  judge();
+}
+
+// The same, but the slice has come back to A before the loss is noticed: A's new guard does not speak for the old period.
+TEST_P(Races, LostWriteOfAnEarlierPeriodIsNotSentAgain) {
+  Protections protections;
+  protections.lease_check = is_protected();
+  open({.protections = protections});
+  a_->storage->hold(Kind::write, true);
+  auto lost = client_.increment(*a_->engine, kKey);
+  auto call = a_->storage->next(Kind::write);
+  call->execute();
+  a_->storage->hold(Kind::write, false);
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  EXPECT_EQ(done(other_.increment(*b_->engine, kKey)).result, "2");
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  done(std::move(lost));
   read(*a_);
   judge();
 }

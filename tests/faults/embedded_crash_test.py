@@ -167,8 +167,8 @@ def verify_counters(client, ledgers, base):
         acknowledged = sum(ledger.increments[name] for ledger in ledgers)
         unanswered = sum(ledger.open_increments[name] for ledger in ledgers)
         least = base[name] + acknowledged
-        assert least <= found <= least + unanswered, (
-            "%s: %d; before the round %d, acknowledged %d, unanswered %d" % (name, found, base[name], acknowledged, unanswered))
+        assert least <= found <= least + unanswered, "%s: %d; before the round %d, acknowledged %d, unanswered %d" % (
+            name, found, base[name], acknowledged, unanswered)
         sums = [told for ledger in ledgers for counter, told in ledger.sums if counter == name]
         assert len(set(sums)) == len(sums), "%s: two increments were told the same sum" % name
         assert not sums or base[name] < min(sums) and max(sums) <= found, "%s: a sum beyond the value %d" % (name, found)

@@ -1,6 +1,6 @@
-// Right under fire: an engine on a real PostgreSQL that is restarted, killed, cut off, promoted away, or blocked by a writer that
-// sits on its lock, while recorded clients write and read. Nothing acknowledged is lost, nothing applied twice, no read
-// is stale, errors are clear and come in time, and the engine recovers by itself.
+// Right under fire: an engine on a real PostgreSQL that is restarted, killed, cut off, promoted away, or blocked by a writer
+// that sits on its lock, while recorded clients write and read. Nothing acknowledged is lost, nothing applied twice, no
+// read is stale, errors are clear and come in time, and the engine recovers by itself.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -65,7 +65,8 @@ class PostgresFaults : public ::testing::Test {
     const auto begin = base::now();
     cache::ReadOptions options;
     options.deadline = begin + kReadDeadline;
-    engine_->get("never read before", options, [&](Result<cache::Reading> reading) { answer.set_value(std::move(reading)); });
+    engine_->get("never read before", options,
+                 [&](Result<cache::Reading> reading) { answer.set_value(std::move(reading)); });
     const auto reading = answer.get_future().get();
     EXPECT_LE(base::now() - begin, kReadDeadline + kSlack);
     ASSERT_FALSE(reading);

@@ -15,7 +15,7 @@ struct Delays {
   std::uint64_t seed = 1;
   double write_late = 0.02;                                      // Share of writes held back,
   base::Nanoseconds write_late_max = 2 * base::kSecond;          // for up to this.
-  double reply_lost = 0.01;                                      // Share of writes that are applied, and whose answer is lost.
+  double reply_lost = 0.01;                                      // Share of writes applied whose answer is lost.
   double guard_late = 0.1;                                       // Share of set_guard calls held back,
   base::Nanoseconds guard_late_max = 300 * base::kMillisecond;
   double reply_late = 0.05;                                      // Share of all replies that come late,

@@ -92,7 +92,8 @@ void HeldStorage::keep(Kind kind, std::function<void(storage::Callback<T>)> send
   changed_.notify_all();
 }
 
-void HeldStorage::read(std::vector<std::string> keys, base::Nanoseconds deadline, storage::Callback<storage::ReadReply> done) {
+void HeldStorage::read(std::vector<std::string> keys, base::Nanoseconds deadline,
+                       storage::Callback<storage::ReadReply> done) {
   if (!is_held(Kind::read)) return ForwardingStorage::read(std::move(keys), deadline, std::move(done));
   keep<storage::ReadReply>(
       Kind::read,

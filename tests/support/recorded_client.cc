@@ -57,7 +57,8 @@ Pending RecordedClient::get(cache::Engine& engine, std::string key, base::Nanose
   return pending;
 }
 
-Pending RecordedClient::write(cache::Engine& engine, Operation begun, storage::Mutation mutation, base::Nanoseconds timeout) {
+Pending RecordedClient::write(cache::Engine& engine, Operation begun, storage::Mutation mutation,
+                              base::Nanoseconds timeout) {
   auto operation = std::make_shared<Operation>(std::move(begun));
   auto promise = std::make_shared<std::promise<Operation>>();
   Pending pending;

@@ -1,6 +1,7 @@
 // Composing the engine, and waiting for its answers.
 #include "test_engine.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "ownership/solo.h"
@@ -104,6 +105,14 @@ storage::KeyState TestEngine::stored(const std::string& key) {
 bool TestEngine::is_hit(const std::string& key) {
   return engine->try_get(key, base::now(), [](const cache::HitView&) {}) == cache::Engine::Lookup::hit;
 }
+
+HeldEngine::HeldEngine(const std::vector<HeldStorage::Kind>& held_from_the_start)
+    : TestEngine({}, nullptr, [&](std::shared_ptr<storage::Storage> inner) {
+        auto holding = std::make_unique<HeldStorage>(std::move(inner));
+        for (const auto kind : held_from_the_start) holding->hold(kind, true);
+        held = holding.get();
+        return holding;
+      }) {}
 
 storage::Mutation put_of(const std::string& key, const std::string& value) {
   storage::Mutation mutation;

@@ -12,6 +12,7 @@
 
 #include "cache/composed_engine.h"
 #include "forwarding_storage.h"
+#include "held_storage.h"
 #include "temporary_directory.h"
 
 namespace freshet::testing {
@@ -66,7 +67,8 @@ class TestEngine {
   void wait_until_guarded();
 
   std::future<Result<cache::Reading>> start_get(const std::string& key, const cache::ReadOptions& options = {});
-  std::future<Result<storage::WriteReply>> start_write(storage::Mutation mutation, base::Nanoseconds deadline = base::kForever);
+  std::future<Result<storage::WriteReply>> start_write(storage::Mutation mutation,
+                                                       base::Nanoseconds deadline = base::kForever);
   Result<cache::Reading> get(const std::string& key, const cache::ReadOptions& options = {});
   Result<std::vector<cache::Reading>> get_many(std::vector<std::string> keys);
   Result<storage::MutationOutcome> write(storage::Mutation mutation, base::Nanoseconds deadline = base::kForever);
@@ -81,6 +83,15 @@ class TestEngine {
   TemporaryDirectory directory;
   std::shared_ptr<CountingStorage> storage;  // Outlives the engine.
   std::unique_ptr<cache::ComposedEngine> engine;
+};
+
+struct HeldPointer {
+  HeldStorage* held = nullptr;
+};
+
+// An engine whose calls to storage the test can hold, from the very first one.
+struct HeldEngine : HeldPointer, TestEngine {
+  explicit HeldEngine(const std::vector<HeldStorage::Kind>& held_from_the_start = {});
 };
 
 storage::Mutation put_of(const std::string& key, const std::string& value);

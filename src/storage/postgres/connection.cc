@@ -70,6 +70,8 @@ void Connection::prepare() {
 void Connection::finish_preparing() {
   if (!prepare_error_.empty()) return drop(prepare_error_);
   connect_timer_.stop();
+  // Warnings while connecting (a collation's version, say) concern no call.
+  commit_in_doubt_ = false;
   state_ = State::ready;
   ready_since_ = base::now();
   observer_.connected(*this);
@@ -137,9 +139,7 @@ void Connection::take_result(Rows rows) {
     if (status == PGRES_PIPELINE_SYNC) return finish_preparing();
     if (status == PGRES_TUPLES_OK) {
       server_process_ = std::atoi(PQgetvalue(rows.get(), 0, 0));
-      if (*PQgetvalue(rows.get(), 0, 1) == 't' && !options_.accept_standby) {
-        prepare_error_ = "this server is a standby: point Freshet at the primary";
-      }
+      take_session(rows.get());
     } else if (status != PGRES_COMMAND_OK && prepare_error_.empty() && status != PGRES_PIPELINE_ABORTED) {
       prepare_error_ = sql_error_of(rows.get()).message;
     }
@@ -153,8 +153,8 @@ void Connection::take_result(Rows rows) {
       return;
     }
     auto error = sql_error_of(rows.get());
-    // A fatal error, or libpq's own, does not say whether the commit happened: the loss of the session follows.
-    if (error.fatal || error.state.empty()) return;
+    // Without a result the call counts as lost, at its sync or with its session.
+    if (leaves_outcome_unknown(error)) return;
     front.reply.rows.reset();
     front.reply.error = std::move(error);
     front.has_result = true;
@@ -170,6 +170,22 @@ void Connection::take_result(Rows rows) {
   }
   commit_in_doubt_ = false;
   if (call.done) call.done(std::move(call.reply));
+}
+
+void Connection::take_session(const PGresult* rows) {
+  const std::string timeline = PQgetvalue(rows, 0, 2);
+  if (*PQgetvalue(rows, 0, 1) == 't') {
+    if (!options_.accept_standby) prepare_error_ = "this server is a standby: point Freshet at the primary";
+  } else if (options_.history && !options_.history->connect(PQgetvalue(rows, 0, 3), timeline)) {
+    prepare_error_ = fmt::format("this server's timeline {} is older than {}, which was seen before: it is an old primary, "
+                                 "to be shut down. If it was restored on purpose, restart Freshet", timeline,
+                                 options_.history->timeline());
+  }
+  if (options_.history) history_number_ = options_.history->number();
+}
+
+bool Connection::is_current(std::string_view timeline) const {
+  return !options_.history || (history_number_ == options_.history->number() && options_.history->note(timeline));
 }
 
 // PostgreSQL acknowledges a commit whose wait for the synchronous standby was cancelled, with a warning only. No function of

@@ -9,12 +9,15 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/loop.h"
 #include "storage/postgres/binary.h"
+#include "storage/postgres/history.h"
 #include "storage/postgres/libpq.h"
 
 namespace freshet::storage::postgres {
@@ -36,11 +39,13 @@ class Connection {
  public:
   struct Options {
     ConnectionParameters parameters;
-    // Run once after connecting; one row whose first column is the server process's number, the second whether the server
-    // is a standby, both in text.
+    // Run once after connecting; one row, in text: the server process's number, whether the server is a standby, its
+    // timeline, its system.
     std::string session_sql;
     std::vector<const Statement*> statements;
     bool accept_standby = false;
+    // Shared by the connections that must not fall back behind each other; may be null.
+    std::shared_ptr<History> history;
     base::Nanoseconds connect_timeout = 5 * base::kSecond;
     base::Nanoseconds stall_timeout = 12 * base::kSecond;
     base::Nanoseconds backoff_min = 20 * base::kMillisecond;
@@ -73,6 +78,8 @@ class Connection {
   // When the statement was sent that has waited longest for its answer; base::kForever if there is none.
   base::Nanoseconds oldest_sent() const { return in_flight_.empty() ? base::kForever : in_flight_.front().sent; }
   int server_process() const { return server_process_; }
+  // Whether an answer that was made on this timeline is of the newest history that any connection has seen.
+  bool is_current(std::string_view timeline) const;
 
   // Only while ready. `done` runs later, once.
   void send(const Statement& statement, const Parameters& parameters, Done done);
@@ -91,6 +98,7 @@ class Connection {
   void connect();
   void step_connect(PostgresPollingStatusType status);
   void prepare();
+  void take_session(const PGresult* rows);
   void finish_preparing();
   void on_io(int status, int events);
   void watch(int events);
@@ -117,6 +125,7 @@ class Connection {
   bool commit_in_doubt_ = false;
   bool retiring_ = false;
   int server_process_ = 0;
+  std::uint64_t history_number_ = 0;
   int failures_ = 0;
   base::Nanoseconds ready_since_ = 0;
 };

@@ -116,6 +116,8 @@ void Lane::dispatch(Connection& connection) {
 void Lane::on_reply(const CallPointer& call, Connection& connection, Reply reply) {
   if (reply.error) {
     refuse(call, connection, *reply.error);
+  } else if (reply.rows && !is_trustworthy(*call, connection, reply.rows.get())) {
+    distrust(call, connection);
   } else if (reply.rows) {
     finish(*call, {std::move(reply.rows), {}, {}});
   } else {
@@ -144,6 +146,17 @@ void Lane::lose(const CallPointer& call, const std::string& why) {
                           {}});
   }
   finish(*call, {{}, unavailable(*call, why), {}});
+}
+
+bool Lane::is_trustworthy(const Call& call, const Connection& connection, const PGresult* rows) const {
+  if (!call.tells_timeline || PQntuples(rows) == 0) return true;
+  const auto timeline = bytes_at(rows, 0, 0);
+  return timeline.empty() ? call.standby_may_answer : connection.is_current(timeline);
+}
+
+void Lane::distrust(const CallPointer& call, Connection& connection) {
+  connection.retire();
+  lose(call, "a standby or an old primary answered: point Freshet at the primary, and shut the old one down");
 }
 
 void Lane::on_deadline(const CallPointer& call) {

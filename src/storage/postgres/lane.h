@@ -42,6 +42,8 @@ struct Call {
   std::size_t bytes = 0;                // What it holds of the queue's bytes.
   base::Nanoseconds deadline = base::kForever;
   OnLoss on_loss = OnLoss::fail;
+  bool tells_timeline = false;          // The first column is the server's timeline: an old primary's answer is a lost one,
+  bool standby_may_answer = false;      // and so is a standby's, unless this is set.
   std::function<void(Answer)> done;
 
   // The lane's.
@@ -100,10 +102,13 @@ class Lane : protected Connection::Observer {
   // The server refused it, and rolled it back.
   void refuse(const CallPointer& call, Connection& connection, const SqlError& error);
   void lose(const CallPointer& call, const std::string& why);
+  // An old primary's answer, or a standby's.
+  void distrust(const CallPointer& call, Connection& connection);
   void pump();
 
  private:
   Connection* pick();
+  bool is_trustworthy(const Call& call, const Connection& connection, const PGresult* rows) const;
   void on_reply(const CallPointer& call, Connection& connection, Reply reply);
   void on_deadline(const CallPointer& call);
   void queue_again(const CallPointer& call);

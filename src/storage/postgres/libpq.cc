@@ -52,6 +52,10 @@ SqlError sql_error_of(const PGresult* result) {
   return error;
 }
 
+bool leaves_outcome_unknown(const SqlError& error) {
+  return error.fatal || error.state.empty() || error.state == sqlstate::kCompletionUnknown || error.state.starts_with("08");
+}
+
 std::string message_of(PGconn* connection) { return one_line(PQerrorMessage(connection)); }
 
 Result<ConnectionParameters> connection_parameters(const std::string& url, const std::string& application_name) {
@@ -94,6 +98,12 @@ Error error_of(const SqlError& error, const char* doing) {
   const auto class_is = [&](const char* prefix) { return error.state.starts_with(prefix); };
   if (is(sqlstate::kGuardMismatch)) return Error::of(ErrorCode::guard_mismatch, what);
   if (is(sqlstate::kWrongIsolation)) return Error::of(ErrorCode::internal, what);
+  if (is(sqlstate::kOtherFleet)) {
+    return Error::of(ErrorCode::invalid_argument, what,
+                     "Give this deployment that fleet's name to join it, or a database of its own. If that fleet is gone for "
+                     "good and none of its programs runs, an administrator may hand the database over: UPDATE freshet.meta "
+                     "SET fleet = NULL.");
+  }
   if (class_is("40") || is(sqlstate::kLockNotAvailable) || is(sqlstate::kQueryCanceled) || class_is("53")) {
     return Error::of(ErrorCode::busy, what, "It was rolled back; try again.");
   }

@@ -30,6 +30,9 @@ struct SqlError {
   bool fatal = false;
 };
 
+// Whether the error leaves open what became of the transaction: fatal ones, libpq's own, and those that say so.
+bool leaves_outcome_unknown(const SqlError& error);
+
 bool succeeded(const PGresult* result);
 SqlError sql_error_of(const PGresult* result);
 // libpq's message for the connection, as one line.
@@ -58,6 +61,8 @@ Error error_of(const SqlError& error, const char* doing);
 namespace sqlstate {
 inline constexpr const char* kGuardMismatch = "FR001";
 inline constexpr const char* kWrongIsolation = "FR002";
+inline constexpr const char* kOtherFleet = "FR003";
+inline constexpr const char* kCompletionUnknown = "40003";
 inline constexpr const char* kSerializationFailure = "40001";
 inline constexpr const char* kDeadlock = "40P01";
 inline constexpr const char* kLockNotAvailable = "55P03";

@@ -17,7 +17,8 @@ struct PostgresOptions {
   // Any libpq connection string or URL, TLS settings included. With several hosts and no target_session_attrs the primary
   // is looked for.
   std::string url;
-  // Guards and leases of different fleets do not meet. At most kFleetBytesMax of printable ASCII.
+  // The deployment's name, under which its guards and its lease are kept. A database serves one fleet: the first that opens
+  // it. At most kFleetBytesMax of printable ASCII.
   std::string fleet = "default";
   GuardDialect dialect = GuardDialect::advisory;
   // The first integer of the two-integer advisory locks; the second is the cell. The same in every program that writes
@@ -40,6 +41,10 @@ struct PostgresOptions {
   base::Nanoseconds guard_lock_timeout = 500 * base::kMillisecond;
   // and after how long the holder is reported, and ended if it is a connection of this fleet.
   base::Nanoseconds guard_holder_limit = 2 * base::kSecond;
+  // Tombstones are deleted once they are older than this, by a sweep that starts so often. Far above the deadline of any
+  // write and the time its outcome may take to settle.
+  base::Nanoseconds tombstone_age = 600 * base::kSecond;
+  base::Nanoseconds tombstone_sweep_interval = 60 * base::kSecond;
 };
 
 inline constexpr int kConnectionsMin = 5;

@@ -11,6 +11,7 @@
 #include "storage/postgres/schema.h"
 #include "storage/postgres/set_guard.h"
 #include "storage/postgres/statements.h"
+#include "storage/postgres/tombstone_sweep.h"
 #include "storage/postgres/write_codec.h"
 
 namespace freshet::storage::postgres {
@@ -36,6 +37,10 @@ constexpr std::int64_t kCountExactRowsMax = 50'000;
 constexpr std::int64_t kSplitRowsMax = 20'000;
 constexpr std::size_t kForgetBatchMax = 256;
 constexpr base::Nanoseconds kForgetDeadline = 5 * base::kSecond;
+
+Error closing_error(const char* doing) {
+  return Error::of(ErrorCode::unavailable, fmt::format("{} came while Freshet was shutting down", doing));
+}
 
 Error standby_error(const char* doing) {
   return Error::of(ErrorCode::unavailable, fmt::format("{} was answered by a standby", doing),
@@ -83,10 +88,16 @@ Result<void> prepare_database(const PostgresOptions& options) {
                      "Look whether the database is up, and at host, port, user and password in the storage URL.");
   }
   PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
-  const Rows standby(PQexec(connection.get(), "SELECT pg_is_in_recovery()::text"));
+  const Rows standby(PQexec(connection.get(),
+                            "SELECT pg_is_in_recovery()::text, set_config('search_path', 'pg_catalog', false)"));
   if (!succeeded(standby.get())) return error_of(sql_error_of(standby.get()), "opening the storage");
   if (bytes_at(standby.get(), 0, 0) == "true") return standby_error("opening the storage");
-  return ensure_schema(connection.get(), options.create_schema);
+  if (auto ensured = ensure_schema(connection.get(), options.create_schema); !ensured) return ensured.error();
+  const char* fleet = options.fleet.c_str();
+  const Rows claimed(
+      PQexecParams(connection.get(), "SELECT freshet.claim($1)", 1, nullptr, &fleet, nullptr, nullptr, 0));
+  if (!succeeded(claimed.get())) return error_of(sql_error_of(claimed.get()), "opening the storage");
+  return {};
 }
 
 }  // namespace
@@ -100,6 +111,11 @@ class PostgresStorage::Lanes {
 
   ~Lanes() {
     loop_.run([this] {
+      {
+        const std::lock_guard lock(mutex_);
+        closing_ = true;
+      }
+      // Callbacks that these run may call the storage again: they are refused.
       drain();
       for (Lane* lane : {static_cast<Lane*>(reads_.get()), writes_.get(), guards_.get(), administration_.get()}) {
         lane->close();
@@ -107,6 +123,7 @@ class PostgresStorage::Lanes {
       reads_.reset();
       writes_.reset();
       guards_.reset();
+      sweep_.reset();
       administration_.reset();
       deadlines_.reset();
     });
@@ -122,14 +139,20 @@ class PostgresStorage::Lanes {
     if (!lane.admit(*call)) {
       return std::exchange(call->done, nullptr)({{}, full_error(call->doing, lane.queue_max()), {}});
     }
-    post([&lane, call = std::move(call)]() mutable { lane.submit(std::move(call)); });
+    if (!post([&lane, call] { lane.submit(call); })) {
+      std::exchange(call->done, nullptr)({{}, closing_error(call->doing), {}});
+    }
   }
 
   void set_guard(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) {
-    post([=, this, done = std::move(done)]() mutable {
+    const bool posted = post([=, this] {
       std::make_shared<GuardSetter>(options_, *guards_, *administration_, *deadlines_)
-          ->run(range, token, deadline, std::move(done));
+          ->run(range, token, deadline, [this, done](Result<void> result) {
+            if (result) sweep_->begin();
+            done(std::move(result));
+          });
     });
+    if (!posted) done(closing_error("set_guard"));
   }
 
  private:
@@ -155,8 +178,10 @@ class PostgresStorage::Lanes {
         Lane::Options{1, kAdministrationInFlightMax, kAdministrationQueueMax, kAdministrationQueueBytesMax,
                       connection("admin", options_.lock_timeout,
                                  {&statements::kHolders, &statements::kScan, &statements::kCount, &statements::kSlotCounts,
-                                  &statements::kForget, &statements::kIdentity},
+                                  &statements::kForget, &statements::kIdentity, &statements::kLastVersion,
+                                  &statements::kSweep},
                                  true)});
+    sweep_ = std::make_unique<TombstoneSweep>(loop_, *administration_, options_);
   }
 
   Connection::Options connection(const char* kind, base::Nanoseconds lock_timeout, std::vector<const Statement*> statements,
@@ -167,19 +192,23 @@ class PostgresStorage::Lanes {
     result.session_sql = session_sql(options_, lock_timeout);
     result.statements = std::move(statements);
     result.accept_standby = accept_standby;
+    result.history = history_;
     result.connect_timeout = options_.connect_timeout;
     result.stall_timeout = options_.stall_timeout;
     return result;
   }
 
-  void post(std::function<void()> task) {
+  // False if the storage is being destroyed.
+  bool post(std::function<void()> task) {
     bool wake;
     {
       const std::lock_guard lock(mutex_);
+      if (closing_) return false;
       wake = incoming_.empty();
       incoming_.push_back(std::move(task));
     }
     if (wake) loop_.post([this] { drain(); });
+    return true;
   }
 
   // What arrived together is queued together: reads can travel together.
@@ -195,11 +224,14 @@ class PostgresStorage::Lanes {
   const PostgresOptions options_;
   std::mutex mutex_;
   std::vector<std::function<void()>> incoming_;
+  bool closing_ = false;
+  const std::shared_ptr<History> history_ = std::make_shared<History>();
   std::unique_ptr<Deadlines> deadlines_;
   std::unique_ptr<ReadLane> reads_;
   std::unique_ptr<Lane> writes_;
   std::unique_ptr<Lane> guards_;
   std::unique_ptr<Lane> administration_;
+  std::unique_ptr<TombstoneSweep> sweep_;
   net::Loop loop_;
 };
 
@@ -257,6 +289,7 @@ void PostgresStorage::scan(std::uint64_t position, std::size_t limit, base::Nano
   auto call = std::make_shared<Call>();
   call->doing = "a scan";
   call->statement = &statements::kScan;
+  call->tells_timeline = true;
   call->deadline = deadline;
   call->on_loss = OnLoss::resend;
   call->parameters.add(encoded(static_cast<std::int64_t>(std::min(position, kPositionEnd))))
@@ -266,10 +299,7 @@ void PostgresStorage::scan(std::uint64_t position, std::size_t limit, base::Nano
     const auto* rows = answer.rows.get();
     const int count = PQntuples(rows);
     ScanReply reply;
-    if (count > 0) {
-      if (bool_at(rows, 0, 0)) return done(standby_error("a scan"));
-      reply.database_ms = int8_at(rows, 0, 1);
-    }
+    if (count > 0) reply.database_ms = int8_at(rows, 0, 1);
     for (int row = 0; row < count; ++row) {
       if (bool_at(rows, row, 4)) reply.keys.push_back({std::string(bytes_at(rows, row, 3)), int8_at(rows, row, 5)});
     }
@@ -285,12 +315,12 @@ void PostgresStorage::count(base::Nanoseconds deadline, Callback<KeyCount> done)
   auto call = std::make_shared<Call>();
   call->doing = "counting keys";
   call->statement = &statements::kCount;
+  call->tells_timeline = true;
   call->deadline = deadline;
   call->on_loss = OnLoss::resend;
   call->parameters.add(encoded(kCountExactRowsMax));
   call->done = [done = std::move(done)](Answer answer) {
     if (answer.error) return done(read_error(std::move(*answer.error)));
-    if (bool_at(answer.rows.get(), 0, 0)) return done(standby_error("counting keys"));
     done(KeyCount{static_cast<std::uint64_t>(int8_at(answer.rows.get(), 0, 1)), bool_at(answer.rows.get(), 0, 2)});
   };
   lanes_->submit(lanes_->administration(), std::move(call));
@@ -304,6 +334,7 @@ void PostgresStorage::split_points(base::SlotRange range, int parts, base::Nanos
   auto call = std::make_shared<Call>();
   call->doing = "looking for split points";
   call->statement = &statements::kSlotCounts;
+  call->tells_timeline = true;
   call->deadline = deadline;
   call->on_loss = OnLoss::resend;
   call->parameters.add(encoded(static_cast<std::int64_t>(first_position_of(range.first))))
@@ -313,8 +344,8 @@ void PostgresStorage::split_points(base::SlotRange range, int parts, base::Nanos
     if (answer.error) return done(read_error(std::move(*answer.error)));
     std::vector<std::pair<base::Slot, std::uint64_t>> counts;
     for (int row = 0; row < PQntuples(answer.rows.get()); ++row) {
-      counts.emplace_back(static_cast<base::Slot>(int4_at(answer.rows.get(), row, 0)),
-                          static_cast<std::uint64_t>(int8_at(answer.rows.get(), row, 1)));
+      counts.emplace_back(static_cast<base::Slot>(int4_at(answer.rows.get(), row, 1)),
+                          static_cast<std::uint64_t>(int8_at(answer.rows.get(), row, 2)));
     }
     done(split_evenly(range, parts, counts));
   };
@@ -345,15 +376,17 @@ void PostgresStorage::health(base::Nanoseconds deadline, Callback<Health> done) 
   auto call = std::make_shared<Call>();
   call->doing = "a health check";
   call->statement = &statements::kIdentity;
+  call->tells_timeline = true;
+  call->standby_may_answer = true;
   call->deadline = deadline;
   call->on_loss = OnLoss::resend;
   call->done = [done = std::move(done)](Answer answer) {
     if (answer.error) return done(read_error(std::move(*answer.error)));
     const auto text = [&](int column) { return std::string(bytes_at(answer.rows.get(), 0, column)); };
     Health health;
-    health.identity = {text(0), text(1), text(2)};
-    health.writable = !bool_at(answer.rows.get(), 0, 3);
-    health.database_ms = int8_at(answer.rows.get(), 0, 4);
+    health.identity = {text(1), text(2), text(3)};
+    health.writable = !bool_at(answer.rows.get(), 0, 4);
+    health.database_ms = int8_at(answer.rows.get(), 0, 5);
     done(std::move(health));
   };
   lanes_->submit(lanes_->administration(), std::move(call));

@@ -14,11 +14,10 @@ struct ReadLane::Batch {
   std::vector<KeyState> states;
   std::int64_t database_ms = 0;
 
-  // Reads the rows into the states; false if a standby answered.
-  bool take(const PGresult* rows) {
+  // Reads the rows into the states.
+  void take(const PGresult* rows) {
     states.resize(index.size());
     database_ms = int8_at(rows, 0, 1);
-    if (bool_at(rows, 0, 0)) return false;
     for (int row = 0; row < PQntuples(rows); ++row) {
       if (is_null(rows, row, 2)) continue;
       const auto found = index.find(bytes_at(rows, row, 2));
@@ -30,7 +29,6 @@ struct ReadLane::Batch {
       state.operation = uuid_at(rows, row, 5);
       state.expires_at_ms = int8_at(rows, row, 6);
     }
-    return true;
   }
 };
 
@@ -55,15 +53,15 @@ void ReadLane::dispatch(Connection& connection) {
 }
 
 void ReadLane::on_batch(Batch& batch, Connection& connection, Reply reply) {
-  const bool from_standby = reply.rows && !batch.take(reply.rows.get());
-  if (from_standby) connection.retire();
+  const bool trusted = reply.rows && connection.is_current(bytes_at(reply.rows.get(), 0, 0));
+  if (trusted) batch.take(reply.rows.get());
   for (const auto& call : batch.calls) {
     if (reply.error) {
       refuse(call, connection, *reply.error);
-    } else if (from_standby) {
-      lose(call, "a standby answered: point Freshet at the primary");
     } else if (!reply.rows) {
       lose(call, reply.lost);
+    } else if (!trusted) {
+      distrust(call, connection);
     } else if (call->state != Call::State::finished) {
       call->reply.database_ms = batch.database_ms;
       call->reply.states.reserve(call->keys.size());

@@ -12,11 +12,11 @@
 namespace freshet::storage::postgres {
 
 // The version of the schema that this Freshet makes and speaks.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // The whole text, to be run by a role that may CREATE in the database; running it again changes nothing. With a role named,
-// it ends with the grants which that role needs to run Freshet: USAGE on the schema and on the version sequence, SELECT,
-// INSERT, UPDATE and DELETE on the tables, EXECUTE on the functions (which PUBLIC has by default).
+// it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the version
+// sequence, SELECT, INSERT, UPDATE and DELETE on the tables, EXECUTE on the functions (which PUBLIC has by default).
 std::string schema_sql(std::string_view grant_to = {});
 
 // Sees to it that the schema is there in this version, on a connection in blocking mode. With `create` it runs schema_sql()

@@ -27,7 +27,20 @@ BEGIN
 END
 $$;
 
--- Replaces the token of slots first_slot to last_slot, after the writes in flight there have ended. One transaction.
+-- Takes the exclusive locks of one class on cells. Waits for one cell; of several, none may wait while others are held: it
+-- fails at once with 55P03, and the caller goes on cell by cell.
+CREATE OR REPLACE FUNCTION freshet.lock_cells(lock_class integer, cells integer[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF cardinality(cells) = 1 THEN
+    PERFORM pg_advisory_xact_lock(lock_class, cells[1]);
+  ELSIF EXISTS (SELECT 1 FROM unnest(cells) c(cell) WHERE NOT pg_try_advisory_xact_lock(lock_class, c.cell)) THEN
+    RAISE EXCEPTION 'freshet: the lock of a cell is not free' USING ERRCODE = '55P03';
+  END IF;
+END
+$$;
+
+-- Replaces the token of slots from_slot to to_slot, after the writes in flight there have ended. One transaction.
 CREATE OR REPLACE FUNCTION freshet.set_guard(
   lock_class integer, fleet_name text, from_slot integer, to_slot integer, new_token uuid) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
@@ -35,29 +48,46 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   from_cell integer := from_slot / 64;
   to_cell integer := to_slot / 64;
+  cells integer[] := ARRAY(SELECT n FROM generate_series(from_cell, to_cell) n ORDER BY n);
+  older record;
   here text;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'freshet: set_guard needs isolation level READ COMMITTED' USING ERRCODE = 'FR002';
   END IF;
   PERFORM freshet.begin_guarded(lock_class);
+  PERFORM freshet.claim(fleet_name);
   IF lock_class IS NOT NULL THEN
-    PERFORM pg_advisory_xact_lock(lock_class, c.cell)
-      FROM (SELECT n AS cell FROM generate_series(from_cell, to_cell) n ORDER BY n) c;
+    PERFORM freshet.lock_cells(lock_class, cells);
   END IF;
   -- The row at a cell's first slot is never deleted: locking it puts the set_guards of a cell in order.
-  INSERT INTO freshet.guard (fleet, cell, first_slot, last_slot, token, timeline, set_at)
-    SELECT fleet_name, n, n * 64, n * 64 + 63, '00000000-0000-0000-0000-000000000000', '', clock_timestamp()
+  INSERT INTO freshet.guard (fleet, cell, first_slot, last_slot, token, timeline, set_at, writers_class)
+    SELECT fleet_name, n, n * 64, n * 64 + 63, '00000000-0000-0000-0000-000000000000', '', clock_timestamp(), lock_class
     FROM generate_series(from_cell, to_cell) n ORDER BY n ON CONFLICT DO NOTHING;
-  PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
-    AND g.first_slot = g.cell * 64 ORDER BY g.cell FOR UPDATE;
+  IF from_cell = to_cell THEN
+    PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = from_cell AND g.first_slot = from_cell * 64
+      FOR UPDATE;
+  ELSE
+    PERFORM 1 FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
+      ORDER BY g.first_slot FOR UPDATE NOWAIT;
+  END IF;
+  -- Writers under the tokens to be replaced may take locks of another class, or took advisory ones before this caller took
+  -- none: wait for those, too. Writers that lock FOR SHARE are waited for by the updates below.
+  FOR older IN SELECT g.writers_class AS class, array_agg(DISTINCT g.cell ORDER BY g.cell) AS cells
+      FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
+      AND g.last_slot >= from_slot AND g.first_slot <= to_slot
+      AND g.writers_class IS NOT NULL AND g.writers_class IS DISTINCT FROM lock_class GROUP BY 1 ORDER BY 1 LOOP
+    PERFORM freshet.lock_cells(older.class, older.cells);
+  END LOOP;
   -- Rows that reach over an end of the range are split there; both halves keep what they had.
-  INSERT INTO freshet.guard SELECT g.fleet, g.cell, from_slot, g.last_slot, g.token, g.timeline, g.set_at
+  INSERT INTO freshet.guard SELECT g.fleet, g.cell, from_slot, g.last_slot, g.token, g.timeline, g.set_at,
+    g.writers_class
     FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = from_cell
     AND g.first_slot < from_slot AND g.last_slot >= from_slot;
   UPDATE freshet.guard g SET last_slot = from_slot - 1 WHERE g.fleet = fleet_name AND g.cell = from_cell
     AND g.first_slot < from_slot AND g.last_slot >= from_slot;
-  INSERT INTO freshet.guard SELECT g.fleet, g.cell, to_slot + 1, g.last_slot, g.token, g.timeline, g.set_at
+  INSERT INTO freshet.guard SELECT g.fleet, g.cell, to_slot + 1, g.last_slot, g.token, g.timeline, g.set_at,
+    g.writers_class
     FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = to_cell
     AND g.first_slot <= to_slot AND g.last_slot > to_slot;
   UPDATE freshet.guard g SET last_slot = to_slot WHERE g.fleet = fleet_name AND g.cell = to_cell
@@ -66,7 +96,7 @@ BEGIN
     AND g.first_slot > greatest(from_slot, g.cell * 64) AND g.last_slot <= to_slot;
   here := freshet.timeline();
   UPDATE freshet.guard g SET token = new_token, timeline = here, set_at = clock_timestamp(),
-    last_slot = least(to_slot, g.cell * 64 + 63)
+    writers_class = lock_class, last_slot = least(to_slot, g.cell * 64 + 63)
     WHERE g.fleet = fleet_name AND g.cell BETWEEN from_cell AND to_cell
     AND g.first_slot = greatest(from_slot, g.cell * 64);
   RETURN here;
@@ -146,15 +176,18 @@ BEGIN
 END
 $$;
 
--- The same with a deadline counted from now.
+-- The same with a deadline counted from the moment of the write: by the statement that writes, after its waits for locks.
 CREATE OR REPLACE FUNCTION freshet.put_for(
   lock_class integer, fleet_name text, at_slot integer, guard_token uuid, new_key bytea, new_position bigint,
   new_value bytea, new_operation uuid, lifetime_ms bigint, OUT new_version bigint, OUT new_expires_at_ms bigint)
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  new_expires_at_ms := freshet.now_ms() + lifetime_ms;
-  new_version := freshet.put(lock_class, fleet_name, at_slot, guard_token, new_key, new_position, new_value,
-    new_operation, new_expires_at_ms);
+  PERFORM freshet.check_guards(lock_class, fleet_name, ARRAY[at_slot], ARRAY[guard_token]);
+  INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms)
+    VALUES (new_key, new_position, new_value, nextval('freshet.version'), new_operation, freshet.now_ms() + lifetime_ms)
+    ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
+      operation = EXCLUDED.operation, expires_at_ms = freshet.now_ms() + lifetime_ms
+    RETURNING r.version, r.expires_at_ms INTO new_version, new_expires_at_ms;
 END
 $$;
 )sql";

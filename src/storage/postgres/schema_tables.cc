@@ -10,6 +10,9 @@ CREATE TABLE IF NOT EXISTS freshet.meta (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   schema_version integer NOT NULL,
   database uuid NOT NULL DEFAULT gen_random_uuid());
+-- Since version 2: the fleet that uses freshet.kv. Each fleet has its own lease and guards, so that another one's writes would
+-- pass its caches by: there is one fleet for a database. The first that comes claims it; NULL: none yet.
+ALTER TABLE freshet.meta ADD COLUMN IF NOT EXISTS fleet text COLLATE "C";
 
 -- Versions of all keys. One row's versions grow because nextval is called while the row is locked.
 CREATE SEQUENCE IF NOT EXISTS freshet.version AS bigint CACHE 1;
@@ -40,6 +43,16 @@ CREATE TABLE IF NOT EXISTS freshet.guard (
   PRIMARY KEY (fleet, cell, first_slot),
   CHECK (first_slot / 64 = cell AND last_slot / 64 = cell AND first_slot <= last_slot)) WITH (fillfactor = 50);
 
+-- Since version 2: the class of the advisory locks that the writers under this token take; NULL: they take FOR SHARE locks.
+-- What older rows' writers take was not kept: their tokens are voided. ALTER TABLE has waited for those in flight.
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid = 'freshet.guard'::regclass AND a.attname = 'writers_class' AND NOT a.attisdropped) THEN
+    ALTER TABLE freshet.guard ADD COLUMN writers_class integer;
+    UPDATE freshet.guard SET token = '00000000-0000-0000-0000-000000000000';
+  END IF;
+END $$;
+
 -- Who serves a fleet alone. Holders and challengers change it by compare-and-set only; times of day are never compared.
 -- lease_ms: how long the holder counts from sending a renewal. holder '': released.
 CREATE TABLE IF NOT EXISTS freshet.lease (
@@ -59,9 +72,28 @@ LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
   SELECT floor(date_part('epoch', clock_timestamp()) * 1000)::bigint
 $$;
 
+-- Eight hex digits, which grow with every promotion; empty in recovery.
 CREATE OR REPLACE FUNCTION freshet.timeline() RETURNS text
 LANGUAGE sql VOLATILE AS $$
-  SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
+  SELECT CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END
+$$;
+
+-- Refuses every fleet but the one that uses this database; the first becomes it.
+CREATE OR REPLACE FUNCTION freshet.claim(fleet_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  claimed_by text;
+BEGIN
+  SELECT m.fleet INTO claimed_by FROM freshet.meta m;
+  IF claimed_by IS NULL THEN
+    UPDATE freshet.meta m SET fleet = fleet_name WHERE m.fleet IS NULL;
+    SELECT m.fleet INTO claimed_by FROM freshet.meta m;
+  END IF;
+  IF claimed_by IS DISTINCT FROM fleet_name THEN
+    RAISE EXCEPTION 'freshet: this database is used by fleet "%", not by "%"', claimed_by, fleet_name
+      USING ERRCODE = 'FR003';
+  END IF;
+END
 $$;
 )sql";
 
@@ -96,6 +128,7 @@ BEGIN
   IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
+  PERFORM freshet.claim(fleet_name);
   IF seen_holder IS NULL THEN
     INSERT INTO freshet.lease (fleet, holder, period, counter, lease_ms)
       VALUES (fleet_name, new_holder, new_period, new_counter, new_lease_ms) ON CONFLICT DO NOTHING;

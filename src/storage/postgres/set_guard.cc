@@ -29,6 +29,7 @@ void GuardSetter::send_next() {
   call->deadline = deadline_;
   // Sent again it would carry a token that is no longer fresh.
   call->on_loss = OnLoss::fail;
+  call->tells_timeline = true;
   if (options_.dialect == GuardDialect::advisory) {
     call->parameters.add(encoded(options_.advisory_lock_class));
   } else {

@@ -8,15 +8,15 @@ namespace statements {
 
 // The subquery with OFFSET 0 is read once, so that an absent key, too, brings the clock and whether a standby answers.
 const Statement kRead{"read",
-                      "SELECT c.standby, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
+                      "SELECT c.timeline, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
                       "coalesce(r.expires_at_ms, 0) "
-                      "FROM (SELECT pg_is_in_recovery() AS standby, freshet.now_ms() AS ms OFFSET 0) c "
+                      "FROM (SELECT freshet.timeline() AS timeline, freshet.now_ms() AS ms OFFSET 0) c "
                       "LEFT JOIN freshet.kv r ON r.key = ANY($1)",
                       {oid::kByteaArray}};
 const Statement kReadLong{"read_long",
-                          "SELECT c.standby, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
+                          "SELECT c.timeline, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
                           "coalesce(r.expires_at_ms, 0) "
-                          "FROM (SELECT pg_is_in_recovery() AS standby, freshet.now_ms() AS ms OFFSET 0) c "
+                          "FROM (SELECT freshet.timeline() AS timeline, freshet.now_ms() AS ms OFFSET 0) c "
                           "LEFT JOIN freshet.kv r ON r.key = ANY(ARRAY(SELECT freshet.key_id(k) FROM unnest($1) k))",
                           {oid::kByteaArray}};
 const Statement kPut{"put",
@@ -42,14 +42,15 @@ const Statement kHolders{
     "FROM unnest(pg_blocking_pids($1)) b(pid) JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY a.xact_start LIMIT 4",
     {oid::kInt4, oid::kText, oid::kBool}};
 const Statement kScan{"scan",
-                      "SELECT pg_is_in_recovery(), freshet.now_ms(), r.position, coalesce(r.long_key, r.key), "
+                      "SELECT freshet.timeline(), freshet.now_ms(), r.position, coalesce(r.long_key, r.key), "
                       "r.value IS NOT NULL, coalesce(r.expires_at_ms, 0) FROM freshet.kv r WHERE r.position >= $1 "
                       "ORDER BY r.position FETCH FIRST $2 ROWS WITH TIES",
                       {oid::kInt8, oid::kInt8}};
 const Statement kCount{
-    "count", "SELECT pg_is_in_recovery(), c.keys, c.exact FROM freshet.count_keys($1) c", {oid::kInt8}};
+    "count", "SELECT freshet.timeline(), c.keys, c.exact FROM freshet.count_keys($1) c", {oid::kInt8}};
 const Statement kSlotCounts{
-    "slot_counts", "SELECT slot, keys FROM freshet.slot_counts($1, $2, $3)", {oid::kInt8, oid::kInt8, oid::kInt8}};
+    "slot_counts", "SELECT freshet.timeline(), slot, keys FROM freshet.slot_counts($1, $2, $3)",
+    {oid::kInt8, oid::kInt8, oid::kInt8}};
 // Locked rows are in use: their tombstones may be needed still.
 const Statement kForget{"forget",
                         "WITH gone AS (SELECT r.key, r.version FROM unnest($1, $2) t(key, version) JOIN freshet.kv r "
@@ -58,7 +59,20 @@ const Statement kForget{"forget",
                         "DELETE FROM freshet.kv r USING gone WHERE r.key = gone.key AND r.version = gone.version",
                         {oid::kByteaArray, oid::kInt8Array}};
 const Statement kIdentity{
-    "identity", "SELECT system, timeline, started_at, in_recovery, database_ms FROM freshet.identity()", {}};
+    "identity",
+    "SELECT CASE WHEN in_recovery THEN '' ELSE timeline END, system, timeline, started_at, in_recovery, database_ms "
+    "FROM freshet.identity()",
+    {}};
+const Statement kLastVersion{"last_version", "SELECT freshet.timeline(), last_value FROM freshet.version", {}};
+// By pages: an index over tombstones would make every put maintain it. Locked rows are in use.
+const Statement kSweep{"sweep",
+                       "WITH gone AS (DELETE FROM freshet.kv r WHERE r.ctid = ANY(ARRAY("
+                       "SELECT t.ctid FROM freshet.kv t WHERE t.ctid >= format('(%s,0)', $1)::tid "
+                       "AND t.ctid < format('(%s,0)', $2)::tid AND t.value IS NULL AND t.version <= $3 "
+                       "LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING 1) "
+                       "SELECT freshet.timeline(), (SELECT count(*) FROM gone), "
+                       "pg_relation_size('freshet.kv') / current_setting('block_size')::bigint",
+                       {oid::kInt8, oid::kInt8, oid::kInt8, oid::kInt8}};
 
 }  // namespace statements
 
@@ -70,12 +84,14 @@ std::string application_name(const std::string& fleet, const char* kind) {
 std::string session_sql(const PostgresOptions& options, base::Nanoseconds lock_timeout) {
   const auto ms = [](base::Nanoseconds duration) { return duration / base::kMillisecond; };
   return fmt::format(
-      "SELECT pg_backend_pid()::text, pg_is_in_recovery()::text, "
+      "SELECT pg_backend_pid()::text, i.in_recovery::text, i.timeline, i.system, "
+      "set_config('search_path', 'pg_catalog', false), "
       "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' "
       "ELSE 'on' END, false), set_config('default_transaction_isolation', 'read committed', false), "
       "set_config('lock_timeout', '{}', false), set_config('statement_timeout', '{}', false), "
       "set_config('idle_in_transaction_session_timeout', '{}', false), "
-      "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false)",
+      "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false) "
+      "FROM freshet.identity() i",
       ms(lock_timeout), ms(options.statement_timeout), ms(options.idle_in_transaction_timeout));
 }
 

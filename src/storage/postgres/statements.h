@@ -12,30 +12,35 @@ namespace freshet::storage::postgres {
 // Keys up to this length are stored as they are; freshet.key_id() shortens longer ones.
 inline constexpr std::size_t kPlainKeyBytesMax = 2000;
 
+// A timeline in the first column is that of the server that answers; empty: it is a standby.
 namespace statements {
 
-// $1 keys. Columns: is a standby, database_ms, key, value, version, operation, expires_at_ms; one row at least.
+// $1 keys. Columns: timeline, database_ms, key, value, version, operation, expires_at_ms; one row at least.
 extern const Statement kRead;
 extern const Statement kReadLong;  // The same, for batches with a key above kPlainKeyBytesMax.
 // freshet.put, freshet.put_for and freshet.write, with their parameters.
 extern const Statement kPut;
 extern const Statement kPutFor;
 extern const Statement kWrite;
-// lock class, fleet, first slot, last slot, token.
+// lock class, fleet, first slot, last slot, token. Column: timeline.
 extern const Statement kSetGuard;
 // $1 server process that waits, $2 application names of this fleet's writers, $3 whether to end those.
 // Columns: a sentence on the holder, whether it was ended.
 extern const Statement kHolders;
-// $1 position, $2 rows. Columns: is a standby, database_ms, position, key, present, expires_at_ms.
+// $1 position, $2 rows. Columns: timeline, database_ms, position, key, present, expires_at_ms.
 extern const Statement kScan;
-// $1 rows_max. Columns: is a standby, keys, exact.
+// $1 rows_max. Columns: timeline, keys, exact.
 extern const Statement kCount;
-// $1 first position, $2 end, $3 rows_max. Columns: slot, keys.
+// $1 first position, $2 end, $3 rows_max. Columns: timeline, slot, keys.
 extern const Statement kSlotCounts;
 // $1 keys, $2 versions.
 extern const Statement kForget;
-// Columns as freshet.identity()'s.
+// Columns: timeline (empty in recovery), then as freshet.identity()'s.
 extern const Statement kIdentity;
+// Columns: timeline, the last version that was given out.
+extern const Statement kLastVersion;
+// $1 first page, $2 end, $3 the newest version to delete, $4 rows_max. Columns: timeline, tombstones deleted, pages in all.
+extern const Statement kSweep;
 
 }  // namespace statements
 

@@ -1,0 +1,258 @@
+// include/freshet/cache.h as an application uses it, on embedded storage in a directory of its own.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "freshet/cache.h"
+#include "temporary_directory.h"
+
+namespace freshet {
+namespace {
+
+// Nullopt: a success.
+std::optional<ErrorCode> code_of(const auto& result) {
+  return result ? std::nullopt : std::optional(result.error().code);
+}
+
+constexpr auto kPoll = std::chrono::milliseconds(2);
+
+class PublicApi : public ::testing::Test {
+ protected:
+  PublicApi() { open(); }
+
+  Options options() const {
+    Options options;
+    options.data_directory = directory_.path();
+    options.relaxed_durability = true;
+    options.memory_bytes = 16 << 20;
+    options.cached_value_bytes_max = 1000;
+    return options;
+  }
+  void open() {
+    auto opened = Cache::open(options());
+    ASSERT_TRUE(opened) << opened.error().what;
+    cache_ = std::move(*opened);
+    // The first write waits for the write guard; from then on everything can be cached.
+    ASSERT_TRUE(cache_->put("ready", "").get());
+  }
+
+  testing::TemporaryDirectory directory_;
+  std::unique_ptr<Cache> cache_;
+};
+
+TEST_F(PublicApi, PutsGetsAndErases) {
+  const auto absent = cache_->get("k").get();
+  ASSERT_TRUE(absent);
+  EXPECT_FALSE(absent->present);
+  EXPECT_EQ(absent->version, 0u);
+  const auto version = cache_->put("k", "value").get();
+  ASSERT_TRUE(version);
+  const auto value = cache_->get("k").get();
+  EXPECT_TRUE(value->present);
+  EXPECT_EQ(value->bytes, "value");
+  EXPECT_EQ(value->version, *version);
+  EXPECT_EQ(value->expires_at_ms, 0);
+  EXPECT_TRUE(value->from_memory);
+  EXPECT_EQ(value->age.count(), 0);
+  EXPECT_TRUE(*cache_->erase("k").get());
+  EXPECT_FALSE(*cache_->erase("k").get());
+  EXPECT_FALSE(cache_->get("k").get()->present);
+  EXPECT_GT(*cache_->put("k", "again").get(), *version) << "versions never repeat";
+}
+
+TEST_F(PublicApi, KeepsItsValuesWhenOpenedAgain) {
+  const auto version = *cache_->put("k", "value").get();
+  cache_.reset();
+  open();
+  const auto value = cache_->get("k").get();
+  EXPECT_EQ(value->bytes, "value");
+  EXPECT_EQ(value->version, version);
+  EXPECT_FALSE(value->from_memory);
+}
+
+TEST_F(PublicApi, OpensNoDirectoryTwice) {
+  const auto second = Cache::open(options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(second.error().what.empty());
+}
+
+TEST_F(PublicApi, RefusesAStorageThatItDoesNotKnow) {
+  auto wrong = options();
+  wrong.storage = "embeded";
+  const auto opened = Cache::open(wrong);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(PublicApi, TryGetCopiesHits) {
+  std::array<char, 8> buffer{};
+  EXPECT_EQ(cache_->try_get("k", buffer).hit, Hit::miss);
+  const auto version = *cache_->put("k", "12345678").get();
+  const auto hit = cache_->try_get("k", buffer);
+  EXPECT_EQ(hit.hit, Hit::present);
+  EXPECT_EQ(hit.version, version);
+  EXPECT_EQ(std::string_view(buffer.data(), hit.size), "12345678");
+  const auto small = cache_->try_get("k", std::span(buffer).first(7));
+  EXPECT_EQ(small.hit, Hit::too_small);
+  EXPECT_EQ(small.size, 8u);
+  EXPECT_EQ(small.version, version);
+  ASSERT_TRUE(cache_->put("empty", "").get());
+  const auto empty = cache_->try_get("empty", {});
+  EXPECT_EQ(empty.hit, Hit::present);
+  EXPECT_EQ(empty.size, 0u);
+  ASSERT_TRUE(cache_->erase("k").get());
+  EXPECT_EQ(cache_->try_get("k", buffer).hit, Hit::absent);
+}
+
+TEST_F(PublicApi, PinnedBytesStayAndDoNotFollowLaterWrites) {
+  EXPECT_FALSE(cache_->try_pin("k"));
+  const auto version = *cache_->put("k", std::string(500, 'a')).get();
+  auto pinned = cache_->try_pin("k");
+  ASSERT_TRUE(pinned);
+  const auto copy = *pinned;
+  pinned.reset();
+  ASSERT_TRUE(cache_->put("k", std::string(500, 'b')).get());
+  ASSERT_TRUE(cache_->erase("k").get());
+  EXPECT_TRUE(copy.present());
+  EXPECT_EQ(copy.bytes(), std::string(500, 'a'));
+  EXPECT_EQ(copy.version(), version);
+  const auto absent = cache_->try_pin("k");
+  ASSERT_TRUE(absent);
+  EXPECT_FALSE(absent->present());
+}
+
+TEST_F(PublicApi, PinnedBytesOutliveTheCache) {
+  ASSERT_TRUE(cache_->put("k", "value").get());
+  const auto pinned = cache_->try_pin("k");
+  ASSERT_TRUE(pinned);
+  cache_.reset();
+  EXPECT_EQ(pinned->bytes(), "value");
+}
+
+TEST_F(PublicApi, GetManyKeepsTheOrderOfTheKeys) {
+  ASSERT_TRUE(cache_->put("a", "1").get());
+  ASSERT_TRUE(cache_->put("large", std::string(2000, 'x')).get());
+  const auto values = cache_->get_many({"large", "absent", "a", "large"}).get();
+  ASSERT_TRUE(values);
+  ASSERT_EQ(values->size(), 4u);
+  EXPECT_EQ((*values)[0].bytes.size(), 2000u);
+  EXPECT_FALSE((*values)[0].from_memory);
+  EXPECT_FALSE((*values)[1].present);
+  EXPECT_EQ((*values)[2].bytes, "1");
+  EXPECT_TRUE((*values)[2].from_memory);
+  EXPECT_EQ((*values)[3].bytes, (*values)[0].bytes);
+}
+
+TEST_F(PublicApi, ComparesVersionsBeforeItSets) {
+  const auto first = cache_->compare_and_set("k", 0, "one").get();
+  ASSERT_TRUE(first) << "0 is absent";
+  const auto again = cache_->compare_and_set("k", 0, "two").get();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ErrorCode::version_mismatch);
+  EXPECT_EQ(again.error().retry, Retry::useless);
+  EXPECT_NE(again.error().what.find(fmt::format("version {}", *first)), std::string::npos) << again.error().what;
+  const auto second = cache_->compare_and_set("k", *first, "two").get();
+  ASSERT_TRUE(second);
+  EXPECT_GT(*second, *first);
+  EXPECT_EQ(code_of(cache_->compare_and_set("k", *first, "three").get()), ErrorCode::version_mismatch);
+  EXPECT_EQ(cache_->get("k").get()->bytes, "two");
+  ASSERT_TRUE(cache_->erase("k").get());
+  EXPECT_EQ(code_of(cache_->compare_and_set("k", *second, "four").get()), ErrorCode::version_mismatch);
+  EXPECT_TRUE(cache_->compare_and_set("k", 0, "five").get()) << "erased is absent";
+}
+
+TEST_F(PublicApi, IncrementsIntegersOnly) {
+  EXPECT_EQ(*cache_->increment("n").get(), 1);
+  EXPECT_EQ(*cache_->increment("n", 41).get(), 42);
+  EXPECT_EQ(*cache_->increment("n", -100).get(), -58);
+  EXPECT_EQ(cache_->get("n").get()->bytes, "-58");
+  ASSERT_TRUE(cache_->put("text", "abc").get());
+  const auto wrong = cache_->increment("text").get();
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::wrong_type);
+  EXPECT_EQ(wrong.error().retry, Retry::useless);
+  EXPECT_EQ(cache_->get("text").get()->bytes, "abc");
+  ASSERT_TRUE(cache_->put("most", "9223372036854775807").get());
+  EXPECT_EQ(code_of(cache_->increment("most").get()), ErrorCode::out_of_range);
+}
+
+TEST_F(PublicApi, IncrementsFromManyThreadsCountOnceEach) {
+  constexpr int kThreads = 4, kIncrements = 100;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([this] {
+      for (int j = 0; j < kIncrements; ++j) EXPECT_TRUE(cache_->increment("n").get());
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(cache_->get("n").get()->bytes, fmt::format("{}", kThreads * kIncrements));
+}
+
+TEST_F(PublicApi, ValuesExpireByTheDatabasesClock) {
+  WriteOptions brief;
+  brief.expires_after = std::chrono::milliseconds(100);
+  ASSERT_TRUE(cache_->put("k", "value", brief).get());
+  ASSERT_TRUE(cache_->increment("n", 5, brief).get());
+  while (cache_->try_pin("k") || cache_->try_pin("n")) std::this_thread::sleep_for(kPoll);
+  EXPECT_FALSE(cache_->get("k").get()->present);
+  EXPECT_EQ(*cache_->increment("n").get(), 1) << "an expired counter starts anew";
+  EXPECT_EQ(cache_->get("n").get()->expires_at_ms, 0);
+  brief.expires_after = std::chrono::hours(1);
+  ASSERT_TRUE(cache_->put("later", "value", brief).get());
+  EXPECT_GT(cache_->get("later").get()->expires_at_ms, 0);
+  // An increment without an expiry of its own keeps the key's; a put clears it.
+  ASSERT_TRUE(cache_->put("m", "1", brief).get());
+  ASSERT_TRUE(cache_->increment("m").get());
+  EXPECT_GT(cache_->get("m").get()->expires_at_ms, 0);
+  ASSERT_TRUE(cache_->put("m", "1").get());
+  EXPECT_EQ(cache_->get("m").get()->expires_at_ms, 0);
+}
+
+TEST_F(PublicApi, TakesTheLongestDurations) {
+  constexpr auto kLongest = std::chrono::milliseconds::max();
+  ReadOptions read;
+  read.freshness = Freshness::bounded;
+  read.deadline = read.bound = kLongest;
+  WriteOptions write;
+  write.deadline = kLongest;
+  EXPECT_TRUE(cache_->put("k", "value", write).get());
+  const auto value = cache_->get("k", read).get();
+  ASSERT_TRUE(value) << value.error().what;
+  EXPECT_EQ(value->bytes, "value");
+}
+
+TEST_F(PublicApi, RefusesDurationsBelowZero) {
+  ReadOptions read;
+  read.deadline = std::chrono::milliseconds(-1);
+  WriteOptions write;
+  write.deadline = std::chrono::milliseconds(-1);
+  EXPECT_EQ(code_of(cache_->get("not cached", read).get()), ErrorCode::deadline_exceeded);
+  EXPECT_EQ(code_of(cache_->put("k", "value", write).get()), ErrorCode::deadline_exceeded);
+  // A deadline in the past must not turn into a key that never expires.
+  WriteOptions expired;
+  expired.expires_after = std::chrono::milliseconds(-1);
+  EXPECT_EQ(code_of(cache_->put("k", "value", expired).get()), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of(cache_->increment("k", 1, expired).get()), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of(cache_->compare_and_set("k", 0, "value", expired).get()), ErrorCode::invalid_argument);
+  EXPECT_FALSE(cache_->get("k").get()->present);
+}
+
+TEST_F(PublicApi, AnswersEveryOpenCallBeforeItIsGone) {
+  constexpr int kCalls = 500;
+  std::atomic<int> answers{0};
+  for (int i = 0; i < kCalls; ++i) {
+    cache_->put(fmt::format("k{}", i), "value", {}, [&](Result<std::uint64_t>) { ++answers; });
+    cache_->get(fmt::format("other{}", i), {}, [&](Result<Value>) { ++answers; });
+  }
+  cache_.reset();
+  EXPECT_EQ(answers, 2 * kCalls);
+}
+
+}  // namespace
+}  // namespace freshet

@@ -1,0 +1,115 @@
+// Regions and their pages. See memory/block_region.h.
+#include "memory/block_region.h"
+
+#include <sys/mman.h>
+
+#include <cassert>
+#include <new>
+
+#include "memory/block_poison.h"
+
+namespace freshet::memory {
+namespace {
+
+void* map_anywhere(std::size_t bytes) {
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return memory;
+}
+
+bool is_aligned(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory) % kRegionBytes == 0; }
+
+// The kernel often aligns such a mapping by itself. If not: more than is needed, and what is too much goes back.
+void* map_aligned(std::size_t bytes) {
+  void* const lucky = map_anywhere(bytes);
+  if (is_aligned(lucky)) return lucky;
+  munmap(lucky, bytes);
+  auto* const wide = static_cast<std::byte*>(map_anywhere(bytes + kRegionBytes));
+  const std::size_t before = kRegionBytes - reinterpret_cast<std::uintptr_t>(wide) % kRegionBytes;
+  if (before == kRegionBytes) {
+    munmap(wide + bytes, kRegionBytes);
+    return wide;
+  }
+  munmap(wide, before);
+  munmap(wide + before + bytes, kRegionBytes - before);
+  return wide + before;
+}
+
+}  // namespace
+
+void* map_memory(std::size_t bytes) {
+  assert(bytes % kRegionBytes == 0);
+  void* const memory = map_aligned(bytes);
+#if defined(MADV_HUGEPAGE)
+  madvise(memory, bytes, MADV_HUGEPAGE);  // A wish: refused, it costs speed and nothing else.
+#endif
+  announce_memory(memory, bytes);
+  return memory;
+}
+
+void unmap_memory(void* memory, std::size_t bytes) {
+  renounce_memory(memory, bytes);
+  munmap(memory, bytes);
+}
+
+void BlockPage::start(const BlockClass& of, std::byte* first_block, std::size_t block_count) {
+  first = first_block;
+  block_bytes = of.bytes;
+  blocks = static_cast<std::uint16_t>(block_count);
+  used = 0;
+  lowest_word = 0;
+  free.fill(0);
+  for (std::size_t i = 0; i < block_count; ++i) free[i / 64] |= std::uint64_t{1} << i % 64;
+}
+
+void* BlockPage::take() {
+  assert(!full());
+  while (free[lowest_word] == 0) ++lowest_word;
+  const auto bit = static_cast<std::size_t>(std::countr_zero(free[lowest_word]));
+  free[lowest_word] &= free[lowest_word] - 1;
+  ++used;
+  return first + (lowest_word * std::size_t{64} + bit) * block_bytes;
+}
+
+void BlockPage::give_back(void* block) {
+  const auto offset = static_cast<std::uint32_t>(static_cast<std::byte*>(block) - first);
+  const std::uint32_t number = offset / block_bytes;
+  const auto word = static_cast<std::uint16_t>(number / 64);
+  assert(number * block_bytes == offset && "not a block's beginning");
+  assert((free[word] >> number % 64 & 1) == 0 && "freed twice");
+  free[word] |= std::uint64_t{1} << number % 64;
+  if (word < lowest_word) lowest_word = word;
+  --used;
+}
+
+Region* Region::map() {
+  auto* const region = new (map_memory(kRegionBytes)) Region;
+  poison(region->memory() + kRegionHeaderBytes, kRegionBytes - kRegionHeaderBytes);
+  return region;
+}
+
+void Region::unmap(Region* region) {
+  assert(region->free_ == UINT32_MAX);
+  unmap_memory(region, kRegionBytes);
+}
+
+BlockPage& Region::start_page(std::size_t number, const BlockClass& of) {
+  if (number == 0) {
+    pages_[0].start(of, memory() + kRegionHeaderBytes, of.blocks_first_page);
+  } else {
+    pages_[number].start(of, page_memory(number), of.blocks_a_page);
+  }
+  return pages_[number];
+}
+
+std::size_t Region::find_free_page() const {
+  return free_ == 0 ? kPagesARegion : static_cast<std::size_t>(std::countr_zero(free_));
+}
+
+std::size_t Region::find_whole_pages(std::size_t count) const {
+  std::uint32_t begins = free_ & ~std::uint32_t{1};
+  for (std::size_t i = 1; i < count; ++i) begins &= begins >> 1;
+  return begins == 0 ? kPagesARegion : static_cast<std::size_t>(std::countr_zero(begins));
+}
+
+}  // namespace freshet::memory
