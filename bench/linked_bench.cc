@@ -1,7 +1,7 @@
-// The linked cache as an application meets it (include/freshet/cache.h): linearizable hits by one thread, uniform over 1 M keys
-// of 100 bytes, copied out; batches; and the same keys in the process's own std::unordered_map as the yardstick of the run.
+// The linked cache as an application meets it (include/freshet/cache.h): linearizable hits by one thread and by two, uniform
+// over 1 M keys of 100 bytes, copied out; and the same keys in the process's own std::unordered_map, the run's yardstick.
 //
-// Run: linked_bench [seconds a figure, default 2]. Prints one line a figure: millions a second, and the ratio to the yardstick.
+// Run: linked_bench [seconds a figure, default 2]. Prints one line a figure: millions a second, and the ratio.
 #include <fmt/format.h>
 
 #include <array>

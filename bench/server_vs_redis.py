@@ -2,8 +2,8 @@
 """GET hits, operations per server-CPU-second: Freshet beside Redis, in pairs of one run.
 
 Starts both servers on loopback (Freshet with embedded storage), fills the same keys, and lets redis-benchmark send GETs to
-each in turn. What counts is the CPU time that the server's process took for them (/proc/PID/stat), so that the load generator
-and the neighbours on the machine matter little. Prints the ratio of every pair, its median and its interval.
+each in turn. What counts is the CPU time that the server's process took for them (/proc/PID/stat), so that the load
+generator and the neighbours on the machine matter little. Prints the median ratio of the pairs and its interval.
 
   bench/server_vs_redis.py FRESHET_BINARY [--pairs 5] [--seconds 3] [--clients 50] [--pipeline 1,64]
 """
@@ -96,9 +96,10 @@ def main():
                 own.append(figures[0])
                 rival.append(figures[1])
                 ratios.append(figures[0] / figures[1])
-            print(f"GET, {options.clients} connections, pipeline {pipeline}: freshet {statistics.median(own):,.0f} and redis "
-                  f"{statistics.median(rival):,.0f} operations a server-CPU-second; ratio {statistics.median(ratios):.2f} "
-                  f"({min(ratios):.2f} to {max(ratios):.2f}) in {options.pairs} pairs", flush=True)
+            print(f"GET, {options.clients} connections, pipeline {pipeline}: "
+                  f"freshet {statistics.median(own):,.0f} and redis {statistics.median(rival):,.0f} operations a "
+                  f"server-CPU-second; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) in "
+                  f"{options.pairs} pairs", flush=True)
     finally:
         for target in targets:
             target.stop()

@@ -18,7 +18,7 @@ struct Options {
   std::size_t memory_bytes = std::size_t{1} << 30;
   // Larger values are read and written through, but not cached.
   std::size_t cached_value_bytes_max = std::size_t{1} << 20;
-  // PostgreSQL: nodes of one fleet share guards; give each fleet on one database a name of its own.
+  // PostgreSQL: the name of the nodes that work together. One fleet uses a database's freshet.kv; another's name is refused.
   std::string fleet = "default";
   // PostgreSQL: how long this process provably owns the keys after its last renewal.
   std::chrono::milliseconds lease{2000};

@@ -78,8 +78,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      .choices = "synced|relaxed-loses-last-writes"},
     {.key = "storage.fleet", .flag = "fleet", .type = text, .field = &Config::fleet, .changeable = at_start,
      .meaning = "PostgreSQL: the name under which this deployment keeps its guards and its lease. A database serves one "
-                "deployment: the first one to open it claims it under this name, and any other name is refused. Give a second "
-                "deployment a database of its own."},
+                "deployment: the first one to open it claims it under this name, and any other name is refused. Give a "
+                "second deployment a database of its own."},
     {.key = "storage.guard_dialect", .flag = "guard-dialect", .type = choice, .field = &Config::guard_dialect,
      .changeable = at_start,
      .meaning = "PostgreSQL: how a write and the replacement of its guard exclude each other. `advisory`: by advisory "

@@ -71,7 +71,7 @@ struct EngineOptions {
   bool relaxed_durability = false;          // Embedded: acknowledge before the WAL is synced; a crash loses the last writes.
   std::size_t memory_bytes = 1ull << 30;
   std::size_t cached_value_bytes_max = 1ull << 20;
-  std::string fleet = "default";            // PostgreSQL: guards of different fleets do not meet.
+  std::string fleet = "default";            // PostgreSQL: who may use freshet.kv of this database.
   bool for_share_dialect = false;           // PostgreSQL: guards without advisory locks.
   std::int32_t advisory_lock_class = 0x46524553;  // PostgreSQL: the first integer of the two-integer advisory locks.
   int storage_connections = 8;              // PostgreSQL: the pool's size.

@@ -35,8 +35,8 @@ std::int64_t GuardedCollection::database_now_ms() const {
   return offset == kClockUnknown ? base::wall_ms() : base::now() / base::kMillisecond + offset;
 }
 
-// The answer is older than its arrival, so each sample is a lower bound of the database's clock, and the highest is the best;
-// a much lower one means that the clock was set back.
+// The answer is older than its arrival, so each sample is a lower bound of the database's clock, and the highest is the
+// best; a much lower one means that the clock was set back.
 void GuardedCollection::note_database_clock(std::int64_t database_ms) {
   if (database_ms == 0) return;
   const auto sample = database_ms - base::now() / base::kMillisecond - 1;

@@ -118,8 +118,8 @@ void Guards::on_reply(const CallRef& call, const Result<void>& reply) {
   loop_.after(delay, [this, call, out_of_reach] { retry(call, out_of_reach ? base::kSlots : part_after(*call)); });
 }
 
-// A lock that somebody sits on must not leave a whole slice without guards: after a failure the range is tried in parts, then
-// cell by cell. How many slots a part has.
+// A lock that somebody sits on must not leave a whole slice without guards: after a failure the range is tried in parts,
+// then cell by cell. How many slots a part has.
 int Guards::part_after(const Call& call) {
   return call.failures == 0 ? limits_.retry_part_slots : base::kSlotsPerCell;
 }

@@ -6,7 +6,8 @@
 // The three rules of WriteGuards (OSDI 2026), and where they are kept:
 //  1. ownership-contained: a reply installs a handle only on slots that still wait for that very call, and only while the
 //     slice handle with which the call began is still assigned. A change of assignment forgets the calls under way.
-//  2. non-overlapping: a slot waits for at most one call; a call that was given up is never installed, however late its reply.
+//  2. non-overlapping: a slot waits for at most one call; a call that was given up is never installed, however late its
+//     reply.
 //  3. unique: every call makes a fresh token.
 //
 // The handle of a slot is dropped *before* a renewal is sent. So whatever was sent under an older handle was begun before

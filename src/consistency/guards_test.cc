@@ -24,7 +24,8 @@ class GuardCalls final : public storage::Storage {
   }
   Call take() {
     std::unique_lock lock(mutex);
-    if (!changed.wait_for(lock, std::chrono::seconds(10), [this] { return !calls.empty(); })) throw std::runtime_error("no call");
+    const bool made = changed.wait_for(lock, std::chrono::seconds(10), [this] { return !calls.empty(); });
+    if (!made) throw std::runtime_error("no call");
     auto call = calls.front();
     calls.erase(calls.begin());
     return call;

@@ -61,7 +61,8 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
       reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
                                 "read the key to see"));
     } else if (write->mutations[i].want_before) {
-      reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write was applied, but the answer with the value before was lost",
+      reply.push_back(Error::of(ErrorCode::unknown_outcome,
+                                "the write was applied, but the answer with the value before was lost",
                                 "do not send it again"));
     } else {
       reply.push_back(storage::MutationOutcome{true, states[i], std::nullopt});

@@ -3,14 +3,15 @@
 //
 // A request takes a block of its class (memory/block_classes.h), whole pages of a region, whole regions, or, where these
 // would leave too much of it unused, a block of operator new. The free pages of all regions are common to all classes: a
-// page whose blocks are all free returns to them, and a region whose pages are all free returns to the system but for a reserve.
+// page whose blocks are all free returns to them, and a region whose pages are all free returns to the system but for a
+// reserve.
 // Blocks come from the fullest page of their class and pages from the fullest region, so that sparse ones drain.
 //
 // What it maps beyond the footprints of what is in use: the free blocks of partly used pages (while memory only grows, one
 // page a class; after that what is left between blocks that stay, as in every allocator that does not move them), the free
 // pages of partly used regions (less than one region while memory only grows), and the reserve. The tests hold it to this,
 // while sizes change eightfold and back: a page a class, two regions, and of the footprints a quarter if the oldest leave,
-// five quarters if one in ten that leave is anyone, twice if all are. It does not grow with time.
+// five quarters if one in ten that leave is anyone, twice if all are.
 //
 // Any thread may take and give back. Locks: one a class guards the pages that serve it, one the regions' free pages; never
 // both at once, and neither while the system is asked for memory. May use base only.

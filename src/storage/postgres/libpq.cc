@@ -100,9 +100,9 @@ Error error_of(const SqlError& error, const char* doing) {
   if (is(sqlstate::kWrongIsolation)) return Error::of(ErrorCode::internal, what);
   if (is(sqlstate::kOtherFleet)) {
     return Error::of(ErrorCode::invalid_argument, what,
-                     "Give this deployment that fleet's name to join it, or a database of its own. If that fleet is gone for "
-                     "good and none of its programs runs, an administrator may hand the database over: UPDATE freshet.meta "
-                     "SET fleet = NULL.");
+                     "Give this deployment that fleet's name to join it, or a database of its own. If that fleet is gone "
+                     "for good and none of its programs runs, an administrator may hand the database over: "
+                     "UPDATE freshet.meta SET fleet = NULL.");
   }
   if (class_is("40") || is(sqlstate::kLockNotAvailable) || is(sqlstate::kQueryCanceled) || class_is("53")) {
     return Error::of(ErrorCode::busy, what, "It was rolled back; try again.");

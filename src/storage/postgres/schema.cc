@@ -79,7 +79,8 @@ std::string schema_sql(std::string_view grant_to) {
     text += fmt::format(
         "\nGRANT USAGE ON SCHEMA freshet TO {0};\nGRANT SELECT, UPDATE (fleet) ON freshet.meta TO {0};\n"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet.kv, freshet.guard, freshet.lease TO {0};\n"
-        "GRANT USAGE, SELECT ON SEQUENCE freshet.version TO {0};\nGRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA freshet TO {0};\n",
+        "GRANT USAGE, SELECT ON SEQUENCE freshet.version TO {0};\n"
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA freshet TO {0};\n",
         role);
   }
   return text + "COMMIT;\n";

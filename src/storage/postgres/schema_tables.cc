@@ -10,8 +10,8 @@ CREATE TABLE IF NOT EXISTS freshet.meta (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   schema_version integer NOT NULL,
   database uuid NOT NULL DEFAULT gen_random_uuid());
--- Since version 2: the fleet that uses freshet.kv. Each fleet has its own lease and guards, so that another one's writes would
--- pass its caches by: there is one fleet for a database. The first that comes claims it; NULL: none yet.
+-- Since version 2: the fleet that uses freshet.kv. Each fleet has its own lease and guards, so that another one's writes
+-- would pass its caches by: there is one fleet for a database. The first that comes claims it; NULL: none yet.
 ALTER TABLE freshet.meta ADD COLUMN IF NOT EXISTS fleet text COLLATE "C";
 
 -- Versions of all keys. One row's versions grow because nextval is called while the row is locked.
