@@ -110,7 +110,7 @@ class Moves : public ::testing::Test {
 };
 
 TEST_F(Moves, NoViolationWhileSlicesMove) {
-  const auto moves = from_environment("FRESHET_MOVES", 2000);
+  const auto moves = from_environment("FRESHET_MOVES", 10'000);
   const auto judgement = run({.moves = moves});
   EXPECT_GE(moved_, moves);
   EXPECT_EQ(judgement.violations, 0u) << first_report(judgement);

@@ -3,6 +3,8 @@
 // docs/CONSISTENCY.md draws these races; the names here are the names there.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "cache/composed_engine.h"
 #include "checker/judge.h"
 #include "fleet.h"
@@ -95,6 +97,29 @@ class Races : public ::testing::TestWithParam<bool> {
     FAIL() << "the key was never cached";
   }
 
+  // A write on its way to storage, in the script's hands.
+  struct Sent {
+    Pending pending;
+    std::shared_ptr<HeldCall> call;
+  };
+  static Sent send_held(Node& node, const std::function<Pending()>& write) {
+    node.storage->hold(Kind::write, true);
+    Sent sent{write(), nullptr};
+    sent.call = node.storage->next(Kind::write);
+    node.storage->hold(Kind::write, false);
+    return sent;
+  }
+  Sent send_set(Node& node, const std::string& value, base::Nanoseconds timeout = 2 * base::kSecond) {
+    return send_held(node, [&] { return other_.set(*node.engine, kKey, value, timeout); });
+  }
+  Sent send_increment(Node& node) {
+    return send_held(node, [&] { return client_.increment(*node.engine, kKey); });
+  }
+  // Its answer is lost on the way back.
+  static void lose(const Sent& sent) {
+    sent.call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  }
+
   // The verdict on the whole history: legal with the protection, a violation without.
   void judge() {
     const auto verdict = checker::check_key(history_);
@@ -121,15 +146,12 @@ INSTANTIATE_TEST_SUITE_P(Protection, Races, ::testing::Values(true, false),
 TEST_P(Races, DelayedWriteIsRefusedByTheGuardCheck) {
   open({.skip_guard_check = !is_protected()});
   write(*a_, "old");
-  a_->storage->hold(Kind::write, true);
-  auto late = other_.set(*a_->engine, kKey, "new");
-  auto call = a_->storage->next(Kind::write);
+  auto late = send_set(*a_, "new");
   fleet_->move(kSlice, 1, Fleet::Manner::announced);
   warm(*b_);
-  call->execute();
-  call->reply();
-  a_->storage->hold(Kind::write, false);
-  done(std::move(late));
+  late.call->execute();
+  late.call->reply();
+  done(std::move(late.pending));
   read(*b_);
   judge();
 }
@@ -147,17 +169,14 @@ TEST_P(Races, Rule1GuardOfAnEarlierPeriodDoesNotCount) {
   early->execute();
   fleet_->move(kSlice, 1, Fleet::Manner::announced);
   warm(*b_);
-  b_->storage->hold(Kind::write, true);
-  auto late = other_.set(*b_->engine, kKey, "new");
-  auto call = b_->storage->next(Kind::write);
+  auto late = send_set(*b_, "new");
   a_->storage->hold(Kind::set_guard, false);
   fleet_->move(kSlice, 0, Fleet::Manner::announced);
   early->reply();
   warm(*a_);
-  call->execute();
-  call->reply();
-  b_->storage->hold(Kind::write, false);
-  done(std::move(late));
+  late.call->execute();
+  late.call->reply();
+  done(std::move(late.pending));
   read(*a_);
   judge();
 }
@@ -175,15 +194,12 @@ TEST_P(Races, Rule2LateAnswerOfACallGivenUpDoesNotCount) {
   auto second = a_->storage->next(Kind::set_guard);  // The first was given up.
   second->execute();
   second->reply();
-  a_->storage->hold(Kind::write, true);
-  auto lost = other_.set(*a_->engine, kKey, "lost", 500 * base::kMillisecond);
-  auto call = a_->storage->next(Kind::write);
-  a_->storage->hold(Kind::write, false);
-  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  auto lost = send_set(*a_, "lost", 500 * base::kMillisecond);
+  lose(lost);
   auto third = a_->storage->next(Kind::set_guard);  // The fence: not executed yet.
   first->reply();
-  const auto answer = done(std::move(lost));
-  call->execute();
+  const auto answer = done(std::move(lost.pending));
+  lost.call->execute();
   read(*a_);
   if (is_protected()) {
     EXPECT_EQ(answer.outcome, checker::Outcome::unknown);
@@ -206,16 +222,13 @@ TEST_P(Races, Rule3TokenOfARetryIsFresh) {
   second->execute();
   second->reply();
   a_->storage->hold(Kind::set_guard, false);
-  a_->storage->hold(Kind::write, true);
-  auto late = other_.set(*a_->engine, kKey, "new");
-  auto call = a_->storage->next(Kind::write);
+  auto late = send_set(*a_, "new");
   fleet_->move(kSlice, 1, Fleet::Manner::announced);
   warm(*b_);
   first->execute();
-  call->execute();
-  call->reply();
-  a_->storage->hold(Kind::write, false);
-  done(std::move(late));
+  late.call->execute();
+  late.call->reply();
+  done(std::move(late.pending));
   read(*b_);
   judge();
 }
@@ -284,13 +297,10 @@ TEST_P(Races, LostWriteIsFencedBeforeItIsSentAgain) {
   Protections protections;
   protections.fence_unknown = is_protected();
   open({.protections = protections});
-  a_->storage->hold(Kind::write, true);
-  auto lost = client_.increment(*a_->engine, kKey);
-  auto call = a_->storage->next(Kind::write);
-  a_->storage->hold(Kind::write, false);
-  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
-  EXPECT_EQ(done(std::move(lost)).outcome, checker::Outcome::ok);
-  call->execute();
+  auto lost = send_increment(*a_);
+  lose(lost);
+  EXPECT_EQ(done(std::move(lost.pending)).outcome, checker::Outcome::ok);
+  lost.call->execute();
   a_->engine->evict(kKey);
   read(*a_);
   judge();
@@ -301,20 +311,17 @@ TEST_P(Races, LostWriteThatTheNextOwnerOverwroteIsUnknown) {
   Protections protections;
   protections.lease_check = is_protected();
   open({.protections = protections});
-  a_->storage->hold(Kind::write, true);
-  auto lost = client_.increment(*a_->engine, kKey);
-  auto call = a_->storage->next(Kind::write);
-  call->execute();
-  a_->storage->hold(Kind::write, false);
+  auto lost = send_increment(*a_);
+  lost.call->execute();
   a_->storage->hold(Kind::read, true);
-  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
+  lose(lost);
   auto search = a_->storage->next(Kind::read);
   a_->storage->hold(Kind::read, false);
   fleet_->move(kSlice, 1, Fleet::Manner::announced);
   EXPECT_EQ(done(other_.increment(*b_->engine, kKey)).result, "2");
   search->execute();
   search->reply();
-  done(std::move(lost));
+  done(std::move(lost.pending));
   read(*b_);
   judge();
 }
@@ -324,16 +331,13 @@ TEST_P(Races, LostWriteOfAnEarlierPeriodIsNotSentAgain) {
   Protections protections;
   protections.lease_check = is_protected();
   open({.protections = protections});
-  a_->storage->hold(Kind::write, true);
-  auto lost = client_.increment(*a_->engine, kKey);
-  auto call = a_->storage->next(Kind::write);
-  call->execute();
-  a_->storage->hold(Kind::write, false);
+  auto lost = send_increment(*a_);
+  lost.call->execute();
   fleet_->move(kSlice, 1, Fleet::Manner::announced);
   EXPECT_EQ(done(other_.increment(*b_->engine, kKey)).result, "2");
   fleet_->move(kSlice, 0, Fleet::Manner::announced);
-  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
-  done(std::move(lost));
+  lose(lost);
+  done(std::move(lost.pending));
   read(*a_);
   judge();
 }
@@ -341,13 +345,10 @@ TEST_P(Races, LostWriteOfAnEarlierPeriodIsNotSentAgain) {
 // The same, when it did land: its operation id is found, and it is not sent again.
 TEST_P(Races, LostWriteThatLandedIsFoundByItsId) {
   open({});
-  a_->storage->hold(Kind::write, true);
-  auto lost = client_.increment(*a_->engine, kKey);
-  auto call = a_->storage->next(Kind::write);
-  a_->storage->hold(Kind::write, false);
-  call->execute();
-  call->answer(Error::of(ErrorCode::unknown_outcome, "the connection was lost"));
-  const auto answer = done(std::move(lost));
+  auto lost = send_increment(*a_);
+  lost.call->execute();
+  lose(lost);
+  const auto answer = done(std::move(lost.pending));
   EXPECT_EQ(answer.outcome, checker::Outcome::ok);
   EXPECT_EQ(answer.result, "1");
   EXPECT_EQ(done(client_.get(*a_->engine, kKey)).result, "1");
