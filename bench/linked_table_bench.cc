@@ -2,8 +2,7 @@
 // key, reads the clock, looks up, checks a witness as the consistency room does (one atomic load), and copies the value out.
 // Beside it the parts: the lock against std::mutex, the clock, and a bare read of memory.
 //
-// Run: linked_table_bench [--benchmark_filter=...]; items_per_second is hits a second over all threads. Memory in huge pages
-// saves page walks: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment, where the kernel's setting is "madvise".
+// Run: linked_table_bench [--benchmark_filter=...]; items_per_second is hits a second over all threads.
 #include <benchmark/benchmark.h>
 
 #include <array>

@@ -49,10 +49,6 @@ void ComposedEngine::release() {
   if (!released_.exchange(true)) ownership_->release();
 }
 
-Error ComposedEngine::stopping() {
-  return Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
-}
-
 base::Nanoseconds ComposedEngine::read_deadline(base::Nanoseconds asked) const {
   return asked == base::kForever ? base::now() + options_.read_deadline : asked;
 }

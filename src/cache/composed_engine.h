@@ -18,6 +18,8 @@
 
 namespace freshet::cache {
 
+using consistency::stopping;
+
 struct EngineParts {
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<ownership::Ownership> ownership;
@@ -56,7 +58,6 @@ class ComposedEngine final : public Engine {
   struct Update;
 
   // What every call is told once release() was called.
-  static Error stopping();
   base::Nanoseconds read_deadline(base::Nanoseconds asked) const;
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
   bool serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now, Reading& reading);

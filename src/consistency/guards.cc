@@ -28,7 +28,20 @@ base::SlotRange intersection(base::SlotRange a, base::SlotRange b) {
   return {std::max(a.first, b.first), std::min(a.last, b.last)};
 }
 
+// The run of slots around `slot`, within `limits`, for which `belongs` holds (as it does for the slot itself).
+template <typename Belongs>
+base::SlotRange run_around(base::Slot slot, base::SlotRange limits, Belongs belongs) {
+  base::SlotRange range{slot, slot};
+  while (range.first > limits.first && belongs(range.first - 1u)) --range.first;
+  while (range.last < limits.last && belongs(range.last + 1u)) ++range.last;
+  return range;
+}
+
 }  // namespace
+
+Error stopping() {
+  return Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
+}
 
 Guards::Guards(storage::Storage& storage, net::Loop& loop, Protections protections, GuardLimits limits)
     : storage_(storage), loop_(loop), protections_(protections), limits_(limits), slots_(base::kSlots) {}
@@ -41,7 +54,7 @@ void Guards::stop() {
     waiters.swap(waiters_);
   }
   for (auto& [deadline, waiting] : waiters) {
-    waiting.done(Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node"));
+    waiting.done(stopping());
   }
 }
 
@@ -192,12 +205,6 @@ GuardRef Guards::current(base::Slot slot, base::Nanoseconds now) const {
   return state.guard;
 }
 
-bool Guards::is_assigned(base::Slot slot, base::Nanoseconds now) const {
-  std::shared_lock lock(mutex_);
-  const auto& slice = slots_[slot].slice;
-  return slice && slice->is_still_assigned(now);
-}
-
 void Guards::renew(base::Slot slot, const GuardRef& failed) {
   std::vector<CallRef> calls;
   {
@@ -207,9 +214,7 @@ void Guards::renew(base::Slot slot, const GuardRef& failed) {
     const bool assigned = state.slice && state.slice->is_still_assigned(base::now());
     // The neighbours within the cell that share the handle: one cell is the narrowest range that storage locks.
     const auto cell = intersection(base::range_of_cell(base::cell_of(slot)), failed->range());
-    base::SlotRange range{slot, slot};
-    while (range.first > cell.first && slots_[range.first - 1u].guard == failed) --range.first;
-    while (range.last < cell.last && slots_[range.last + 1u].guard == failed) ++range.last;
+    const auto range = run_around(slot, cell, [&](unsigned s) { return slots_[s].guard == failed; });
     if (assigned) {
       calls.push_back(begin_call_locked(range, state.slice, storage::Token::make(), 0));
     } else {
@@ -223,13 +228,9 @@ void Guards::renew(base::Slot slot, const GuardRef& failed) {
 Guards::CallRef Guards::begin_missing_locked(base::Slot slot) {
   const auto slice = slots_[slot].slice;
   const auto cell = intersection(base::range_of_cell(base::cell_of(slot)), slice->range());
-  const auto missing = [&](int s) {
-    const auto& state = slots_[static_cast<std::size_t>(s)];
-    return state.slice == slice && !state.guard && state.pending == 0;
-  };
-  base::SlotRange range{slot, slot};
-  while (range.first > cell.first && missing(range.first - 1)) --range.first;
-  while (range.last < cell.last && missing(range.last + 1)) ++range.last;
+  const auto range = run_around(slot, cell, [&](unsigned s) {
+    return slots_[s].slice == slice && !slots_[s].guard && slots_[s].pending == 0;
+  });
   return begin_call_locked(range, slice, storage::Token::make(), 0);
 }
 
@@ -242,7 +243,7 @@ void Guards::wait(base::Slot slot, base::Nanoseconds deadline, Waiter done) {
     const auto now = base::now();
     const auto& state = slots_[slot];
     if (stopped_) {
-      answer = Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
+      answer = stopping();
     } else if (!state.slice || !state.slice->is_still_assigned(now)) {
       answer = not_owner(slot);
     } else if (state.guard) {

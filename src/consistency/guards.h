@@ -61,6 +61,9 @@ struct GuardStats {
   std::uint64_t slots = 0;     // Slots with a handle now.
 };
 
+// What calls hear that come while, or after, this node gives everything up.
+Error stopping();
+
 class Guards {
  public:
   // `loop` runs retries and deadlines. To end: stop(), destroy the storage (it answers every call), destroy the loop, then
@@ -74,7 +77,6 @@ class Guards {
 
   // The slot's guard if there is one and its slice is still assigned at `now`; else null.
   GuardRef current(base::Slot slot, base::Nanoseconds now) const;
-  bool is_assigned(base::Slot slot, base::Nanoseconds now) const;
 
   // Drops `failed` from a narrow range around the slot (its cell) and gets a fresh guard there. Does nothing if `failed` is
   // not the slot's handle any more.

@@ -47,8 +47,7 @@ void GuardedCollection::expire_then_answer(std::string key, ReadAnswer found, ba
 
 void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
   if (stopped_) {
-    const auto stopping = Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node");
-    for (std::size_t index = 0; index < keys.size(); ++index) done(index, stopping);
+    for (std::size_t index = 0; index < keys.size(); ++index) done(index, stopping());
     return;
   }
   std::vector<std::shared_ptr<Fill>> begun;

@@ -21,7 +21,7 @@ void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all
 }
 
 void GuardedCollection::start(const WriteRef& write) {
-  if (stopped_) return write->done(Error::of(ErrorCode::unavailable, "this node is stopping", "retry against another node"));
+  if (stopped_) return write->done(stopping());
   if (base::now() >= write->deadline) {
     return write->done(Error::of(ErrorCode::deadline_exceeded, "the deadline passed; nothing was written", "retry"));
   }
