@@ -29,7 +29,7 @@ namespace freshet {
 // A key's value, or the knowledge that the key is absent.
 struct Value {
   bool present = false;
-  std::string bytes;
+  std::string bytes;              // Of observed collections: JSON, an object for a row, an array of objects for a query.
   // Grows with every write of the key and never repeats, across deletes too. 0: the key was never written, as far as storage
   // remembers.
   std::uint64_t version = 0;
@@ -70,6 +70,13 @@ struct CopiedHit {
   std::uint64_t version = 0;
 };
 
+// One of a batch.
+struct BatchedGet {
+  std::string_view key;
+  std::span<char> buffer;  // Each its own.
+  CopiedHit result = {};
+};
+
 class Cache {
  public:
   using ReadDone = std::function<void(Result<Value>)>;
@@ -92,6 +99,9 @@ class Cache {
   // Linearizable hits, from memory only: no I/O, no allocation, well under a microsecond. A miss is no statement about the
   // key. The buffer's content is undefined unless the answer is Hit::present.
   CopiedHit try_get(std::string_view key, std::span<char> buffer) const;
+  // try_get of many keys, in any order and number: their waits for memory overlap. How many are hits (`result` of each says
+  // what it found).
+  std::size_t try_get_many(std::span<BatchedGet> gets) const;
   // Nullopt: a miss.
   std::optional<PinnedValue> try_pin(std::string_view key) const;
 
@@ -100,9 +110,19 @@ class Cache {
   void get(std::string_view key, const ReadOptions& options, ReadDone done);
   std::future<Result<Value>> get(std::string_view key, const ReadOptions& options = {});
 
-  // Reads many keys; misses travel together. Each value is linearizable by itself. Duplicates are allowed.
+  // Reads many keys; misses travel together. Each value keeps its promise by itself; with Freshness::snapshot all are of one
+  // moment, of whatever collections. Duplicates are allowed.
   void get_many(std::vector<std::string> keys, const ReadOptions& options, ReadManyDone done);
   std::future<Result<std::vector<Value>>> get_many(std::vector<std::string> keys, const ReadOptions& options = {});
+
+  // Session tokens, for reads that must include writes which others made: one that includes every write acknowledged before
+  // the call; and waiting until every read includes what a token names. Errors: unsupported (no observed collections),
+  // invalid_argument, deadline_exceeded, unavailable.
+  std::future<Result<std::string>> token(std::chrono::milliseconds deadline = {});
+  std::future<Result<void>> wait(std::string token, std::chrono::milliseconds deadline = {});
+
+  // Drops cached data only. True if there was any. The next read asks storage.
+  bool evict(std::string_view key);
 
   // Writes. Acknowledged means durable in storage and visible to every later read.
   // Errors: not_owner, guard_mismatch, deadline_exceeded, unavailable, busy (not applied: a retry is safe), out_of_range,

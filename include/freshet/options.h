@@ -4,9 +4,39 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace freshet {
+
+// What a read promises (docs/READ-LEVELS.md).
+enum class Freshness : std::uint8_t {
+  linearizable,  // At least as new as every write acknowledged before the read began.
+  session,       // Includes the writes that `token` names.
+  bounded,       // Equals the database at some moment within the last `bound`.
+  snapshot,      // Reads of many keys: all values as of one moment.
+  any,           // Whatever is there, with its age.
+};
+
+// An observed collection: rows of your own table, or results of a query, which anybody may change in the database. Its keys
+// are "name:key", and its values JSON. Read-only.
+struct Collection {
+  std::string name;
+  // A table, by its primary key: the key's parts, in the key's order, divided by ':' (docs/OBSERVED.md). As SQL writes its
+  // name.
+  std::string table = {};
+  // Which columns to show, each with the name to give it; none: all.
+  std::vector<std::pair<std::string, std::string>> columns = {};
+  // Or a SELECT whose parameters $1, $2, … are the key's parts.
+  std::string query = {};
+  // The tables that the query's result depends on, where the catalog cannot show it; nullopt: it can.
+  std::optional<std::vector<std::string>> depends_on = {};
+  // For reads that name no level of their own: linearizable, bounded or any.
+  Freshness freshness = Freshness::linearizable;
+  std::chrono::milliseconds bound{0};
+};
 
 struct Options {
   // "embedded" (RocksDB in `data_directory`), or a libpq connection string: "postgres://user@host/db?sslmode=verify-full".
@@ -16,28 +46,28 @@ struct Options {
   bool relaxed_durability = false;
   // What the cache may hold: entries with all their bookkeeping.
   std::size_t memory_bytes = std::size_t{1} << 30;
+  // Who leaves when memory is full: "fifo", "lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd" or "gdsf".
+  std::string policy = "s3fifo";
   // Larger values are read and written through, but not cached.
   std::size_t cached_value_bytes_max = std::size_t{1} << 20;
   // PostgreSQL: the name of the nodes that work together. One fleet uses a database's freshet.kv; another's name is refused.
   std::string fleet = "default";
   // PostgreSQL: how long this process provably owns the keys after its last renewal.
   std::chrono::milliseconds lease{2000};
+  // PostgreSQL: whether to offer the key-value table freshet.kv, which Freshet creates.
+  bool key_value = true;
+  // PostgreSQL: the observed collections. Freshet needs a publication and a replication slot for them (docs/OBSERVED.md).
+  std::vector<Collection> collections = {};
   // When a call brings no deadline of its own.
   std::chrono::milliseconds read_deadline{1000};
   std::chrono::milliseconds write_deadline{5000};
 };
 
-// What a read promises (docs/CONSISTENCY.md).
-enum class Freshness : std::uint8_t {
-  linearizable,  // At least as new as every write acknowledged before the read began.
-  bounded,       // Equals the database at some moment within the last `bound`.
-  any,           // Whatever is there, with its age.
-};
-
 struct ReadOptions {
-  Freshness freshness = Freshness::linearizable;
-  std::chrono::milliseconds bound{0};     // For Freshness::bounded.
-  std::chrono::milliseconds deadline{0};  // From the call on; 0: Options::read_deadline.
+  std::optional<Freshness> freshness = {};  // Nullopt: the collection's own; the key-value table's is linearizable.
+  std::chrono::milliseconds bound{0};       // For Freshness::bounded.
+  std::string token = {};                   // For Freshness::session: Cache::token(), or made by SQL (docs/READ-LEVELS.md).
+  std::chrono::milliseconds deadline{0};    // From the call on; 0: Options::read_deadline.
 };
 
 struct WriteOptions {

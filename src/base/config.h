@@ -1,15 +1,40 @@
 // The configuration of a Freshet process: one plain struct. What each field is called in a file and on the command line,
-// what it means and whether it may change at run time stands in one table (base/config_schema.h). May use base only.
+// what it means and whether it may change at run time stands in one table (base/config_schema.h); collections stand in the
+// file only (base/config_collections.h). May use base only.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "freshet/result.h"
 
 namespace freshet::base {
+
+// A [[collection]] of the file: a name for the front of keys, and the table or the query behind it.
+struct CollectionConfig {
+  std::string name;
+  std::string table;    // This or `query`, never both.
+  std::vector<std::pair<std::string, std::string>> columns;  // Column and the name that clients see; none: all of them.
+  std::string query;
+  std::vector<std::string> depends_on;
+  bool declared = false;                   // depends_on is there, if only as [].
+  std::string read_level = "linearizable"; // linearizable, bounded, any
+  Nanoseconds bound = 0;                   // For bounded.
+  int line = 0;
+
+  // Where it stands in the file is no part of what it says.
+  friend bool operator==(const CollectionConfig& a, const CollectionConfig& b) {
+    const auto said = [](const CollectionConfig& c) {
+      return std::tie(c.name, c.table, c.columns, c.query, c.depends_on, c.declared, c.read_level, c.bound);
+    };
+    return said(a) == said(b);
+  }
+};
 
 // The defaults are the initial values here; docs/CONFIGURATION.md is printed from them.
 struct Config {
@@ -35,9 +60,18 @@ struct Config {
   std::string guard_dialect = "advisory";
   std::int64_t advisory_lock_class = 0x46524553;
   std::int64_t connections = 8;
+  std::string key_value = "on";
+
+  // [stream]
+  std::string slot;
+  std::string publication;
+  std::int64_t retained_wal_bytes_max = 4ll << 30;
+  std::int64_t fill_statements_max = 4;
+  Nanoseconds probe_interval = 200 * kMicrosecond;
 
   // [cache]
   std::int64_t memory_bytes = 1ll << 30;
+  std::string policy = "s3fifo";
   std::int64_t cached_value_bytes_max = 1ll << 20;
 
   // [reads], [writes], [lease]
@@ -45,6 +79,8 @@ struct Config {
   Nanoseconds read_deadline = kSecond;
   Nanoseconds write_deadline = 5 * kSecond;
   Nanoseconds lease_duration = 2 * kSecond;
+
+  std::vector<CollectionConfig> collections;
 
   friend bool operator==(const Config&, const Config&) = default;
 };
@@ -57,6 +93,9 @@ Result<Config> parse_config(std::string_view text, std::string_view filename);
 
 // The same for the file at `path`.
 Result<Config> read_config_file(const std::string& path);
+
+// A collection as [[collection]] writes it down, line by line; read back it is the same.
+std::string text_of(const CollectionConfig& collection);
 
 // docs/CONFIGURATION.md, from the table.
 std::string config_reference();

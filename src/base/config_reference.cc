@@ -29,7 +29,47 @@ url = "postgres://freshet@db.internal/shop?sslmode=verify-full"
 
 [cache]
 memory = "4GiB"
+
+[[collection]]
+name = "users"
+table = "app.users"
 ```
+)";
+
+constexpr std::string_view kCollections = R"(
+## [[collection]]
+
+A prefix of keys, and what stands behind it in PostgreSQL. One `[[collection]]` for each; in the file only, and read at the
+next start. Anybody may write to these tables; clients of Freshet read them.
+
+```toml
+[[collection]]
+name = "users"               # users:42 is the row whose primary key is 42.
+table = "app.users"
+
+[[collection]]
+name = "profiles"            # Some of the columns, under other names.
+table = "app.users"
+columns = { id = "id", full_name = "name" }
+read_level = "bounded 50ms"
+
+[[collection]]
+name = "orders-by-customer"  # orders-by-customer:17 is the result for $1 = 17.
+query = "SELECT id, total FROM app.orders WHERE customer_id = $1 ORDER BY id"
+```
+
+- `name`: letters, digits, `_`, `.` and `-`; no two are the same, and `kv` is the key-value table's. A key belongs to the
+  collection whose name stands before its first `:`.
+- `table`: a table, as SQL writes its name. The rest of the key is its primary key; the parts of a composite one are
+  joined by `:`, and inside of them `\` stands before `:` and `\`.
+- `columns`: which of the table's columns to show, as an array of names, or as a table of column = "name for clients".
+  Default: all of them, under their own names.
+- `query`: instead of a table, one SELECT with parameters $1, $2, …, which are the parts of the key.
+- `depends_on`: declares what the catalog cannot show about a query: an array of tables on which the result depends, beside
+  those that it names. With it, even as `[]`, functions that are not immutable, row-level security and views that cannot be
+  looked through are your word; without it such a query is refused.
+- `read_level`: what a read of the collection promises when its command and its connection do not say: `"linearizable"`,
+  `"bounded 50ms"` (any duration from 1ms to 24h) or `"any"`. Default: `"linearizable"`.
 )";
 
 std::string entry(const Config& defaults, const Setting& setting) {
@@ -52,6 +92,7 @@ std::string config_reference() {
     }
     page += entry(defaults, setting);
   }
+  page += kCollections;
   return page;
 }
 

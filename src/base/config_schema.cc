@@ -94,10 +94,47 @@ constexpr auto kSettings = std::to_array<Setting>({
     {.key = "storage.connections", .flag = "connections", .type = integer, .field = &Config::connections,
      .changeable = at_start, .meaning = "PostgreSQL: how many connections carry reads and writes.",
      .minimum = 1, .maximum = 256},
+    {.key = "storage.key_value", .flag = "key-value", .type = choice, .field = &Config::key_value, .changeable = at_start,
+     .meaning = "PostgreSQL: whether keys that belong to no collection are kept in a table of Freshet's own, `freshet.kv`. "
+                "`off`: they are refused, and Freshet creates nothing in the database but what following it needs.",
+     .choices = "on|off"},
+
+    {.key = "stream.slot", .flag = "slot", .type = text, .field = &Config::slot, .changeable = at_start,
+     .meaning = "PostgreSQL: the replication slot that the change stream is read from. Empty: Freshet creates one, named "
+                "after the fleet, the machine and the port, and drops it when it must. A slot that is named here is the "
+                "operator's: he creates it, for this process alone, and Freshet never drops it.",
+     .empty_allowed = true},
+    {.key = "stream.publication", .flag = "publication", .type = text, .field = &Config::publication,
+     .changeable = at_start,
+     .meaning = "PostgreSQL: the publication that says which tables the change stream tells of. Empty: Freshet creates "
+                "`freshet_FLEET` and adds the tables of its collections. One that is named here is the operator's: Freshet "
+                "checks it and never changes it.",
+     .empty_allowed = true},
+    {.key = "stream.retained_wal_max", .flag = "retained-wal-max", .type = bytes, .field = &Config::retained_wal_bytes_max,
+     .changeable = at_start,
+     .meaning = "PostgreSQL: how much of its log the server may keep for the change stream. Before a slot of Freshet's own "
+                "holds more it is given up, so that it never fills the database's disk; what was cached is then dropped, "
+                "and a new slot begins.",
+     .minimum = 1 << 20},
+    {.key = "stream.fills_max", .flag = "fills-max", .type = integer, .field = &Config::fill_statements_max,
+     .changeable = at_start,
+     .meaning = "PostgreSQL: how many statements that read missing keys of collections may run at once. More misses wait, "
+                "so that an empty cache does not overwhelm the database.",
+     .minimum = 1, .maximum = 64},
+    {.key = "stream.probe_interval", .flag = "probe-interval", .type = duration, .field = &Config::probe_interval,
+     .changeable = at_start,
+     .meaning = "PostgreSQL: how far apart probes are sent at least, each of which serves all linearizable reads of "
+                "collections that wait. Longer: such reads wait up to so long, and the database pays less for them.",
+     .minimum = 50 * kMicrosecond, .maximum = kSecond},
 
     {.key = "cache.memory", .flag = "memory", .type = bytes, .field = &Config::memory_bytes, .changeable = at_run_time,
      .meaning = "How much memory cached entries may take, with their headers and the index.",
      .minimum = 1 << 20, .redis_name = "maxmemory"},
+    {.key = "cache.policy", .flag = "policy", .type = choice, .field = &Config::policy, .changeable = at_run_time,
+     .meaning = "Who leaves when memory is full. `freshet sim` shows what each of them would miss on a trace of yours "
+                "(`freshet record` takes one). Hits take the least time with `fifo`, `clock`, `sieve` and `s3fifo`; those "
+                "behind them keep arrays of their own, which count in the memory. A change keeps what is cached.",
+     .choices = "fifo|lru|clock|sieve|s3fifo|wtinylfu|arc|lirs|lhd|gdsf", .redis_name = "maxmemory-policy"},
     {.key = "cache.cached_value_max", .flag = "cached-value-max", .type = bytes, .field = &Config::cached_value_bytes_max,
      .changeable = at_start,
      .meaning = "The largest value that is cached. Larger ones pass through: they are written to and read from storage.",

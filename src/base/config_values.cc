@@ -144,6 +144,23 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string quote_toml(std::string_view text) {
+  std::string out = "\"";
+  for (const char character : text) {
+    if (character == '\n') {
+      out += "\\n";
+      continue;
+    }
+    if (character == '"' || character == '\\') out += '\\';
+    if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(character));
+    } else {
+      out += character;
+    }
+  }
+  return out + '"';
+}
+
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
   std::string_view nearest;
   std::size_t fewest = name.size() / 3 + 1;
@@ -155,6 +172,13 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
     }
   }
   return nearest;
+}
+
+Error unknown_name(std::string_view what, std::string_view name, std::span<const std::string_view> names) {
+  const auto near = nearest_name(name, names);
+  return Error::of(ErrorCode::invalid_argument, fmt::format("there is no {} \"{}\"", what, name),
+                   near.empty() ? fmt::format("it is one of {}", fmt::join(names, ", "))
+                                : fmt::format("did you mean \"{}\"?", near));
 }
 
 }  // namespace freshet::base

@@ -36,9 +36,14 @@ struct Endpoint {
 // empty). Port 0 lets the system choose.
 Result<Endpoint> parse_endpoint(std::string_view text);
 
+// The text in quotes, as TOML reads it.
+std::string quote_toml(std::string_view text);
+
 // The candidate that is the fewest edits (insert, delete, replace, swap of neighbours) away from `name`, if it is near
 // enough to have been meant: at most a third of the letters wrong. Empty otherwise.
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
+// "there is no WHAT "NAME"", with the nearest of the names there are, or all of them.
+Error unknown_name(std::string_view what, std::string_view name, std::span<const std::string_view> names);
 // The number of such edits between two texts. Both are cut at kNameBytesMax.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -100,5 +100,13 @@ TEST(NearestName, FindsTyposOnly) {
   EXPECT_EQ(nearest_name("", kNames), "");
 }
 
+TEST(UnknownName, NamesTheNearestOrAll) {
+  constexpr std::array<std::string_view, 2> kNames{"sieve", "clock"};
+  const Error near = unknown_name("policy", "seive", kNames);
+  EXPECT_EQ(near.what, "there is no policy \"seive\"");
+  EXPECT_EQ(near.remedy, "did you mean \"sieve\"?");
+  EXPECT_EQ(unknown_name("policy", "random", kNames).remedy, "it is one of sieve, clock");
+}
+
 }  // namespace
 }  // namespace freshet::base

@@ -24,7 +24,9 @@ class Random {
   std::uint64_t below(std::uint64_t bound) {
     return static_cast<std::uint64_t>((static_cast<__uint128_t>((*this)()) * bound) >> 64);
   }
-  bool chance(double probability) { return static_cast<double>((*this)() >> 11) * 0x1p-53 < probability; }
+  // Uniform in [0, 1).
+  double share() { return static_cast<double>((*this)() >> 11) * 0x1p-53; }
+  bool chance(double probability) { return share() < probability; }
 
   static constexpr std::uint64_t min() { return 0; }
   static constexpr std::uint64_t max() { return UINT64_MAX; }

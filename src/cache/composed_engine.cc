@@ -3,22 +3,21 @@
 
 #include <fmt/format.h>
 
-#include "eviction/s3_fifo.h"
 
 namespace freshet::cache {
 namespace {
 
 // On so many operation locks two threads seldom meet; at the smallest memory a shard still holds some entries.
 constexpr unsigned kTableShardsMax = 256;
-constexpr std::size_t kShardBytesMin = 1 << 20;
+constexpr std::size_t kShardBytesMin = 4 << 20;
 
-memory::TableOptions table_options(const EngineOptions& options) {
+memory::TableOptions table_options(const EngineOptions& options, const eviction::TablePolicy& policy) {
   memory::TableOptions table;
   table.capacity_bytes = options.memory_bytes;
   table.value_bytes_max = options.cached_value_bytes_max;
   table.shards = kTableShardsMax;
   while (table.shards > 1 && options.memory_bytes / table.shards < kShardBytesMin) table.shards /= 2;
-  table.policy = eviction::make_s3_fifo;
+  table.policy = policy.make;
   return table;
 }
 
@@ -26,27 +25,58 @@ memory::TableOptions table_options(const EngineOptions& options) {
 
 ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
     : options_(options),
-      table_(table_options(options)),
+      policy_(eviction::table_policy(options.policy)),
+      table_(table_options(options, *policy_)),
       storage_(std::move(parts.storage)),
       ownership_(std::move(parts.ownership)),
-      loop_(std::make_unique<net::Loop>("freshet-engine")),
-      collection_(std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections,
-                                                                   parts.limits)) {
-  collection_->follow(*ownership_);
+      loop_(std::make_unique<net::Loop>("freshet-engine")) {
+  if (storage_) {
+    collection_ =
+        std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits);
+    collection_->on_loss([this] { on_everything_changed(); });
+    collection_->follow(*ownership_);
+  }
+  if (parts.make_observed) {
+    follower_loop_ = std::make_unique<net::Loop>("freshet-follow");
+    follower_ = std::make_unique<consistency::Follower>(table_, *follower_loop_, std::move(parts.make_observed),
+                                                        options_.collections, parts.observed_protections,
+                                                        parts.observed_limits);
+    follower_->watch(this);
+  }
 }
 
 // The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
 ComposedEngine::~ComposedEngine() {
   release();
-  ownership_->listen(nullptr);
-  collection_->stop();
+  if (follower_) {
+    follower_->watch(nullptr);
+    follower_->stop();
+    follower_loop_.reset();
+  }
+  if (ownership_) ownership_->listen(nullptr);
+  if (collection_) collection_->stop();
   loop_->run([] {});  // A task that did not see the stop yet is over.
   storage_.reset();
   loop_.reset();
 }
 
 void ComposedEngine::release() {
-  if (!released_.exchange(true)) ownership_->release();
+  if (!released_.exchange(true) && ownership_) ownership_->release();
+}
+
+void ComposedEngine::set_policy(const eviction::TablePolicy& policy) {
+  const std::lock_guard lock(policy_changes_);
+  if (policy_.exchange(&policy) == &policy) return;
+  policy_change_ = std::jthread([this, &policy] { table_.set_policy(policy.make); });
+}
+
+std::int64_t ComposedEngine::database_now_ms() const {
+  return collection_ ? collection_->database_now_ms() : base::wall_ms();
+}
+
+ownership::OwnershipStatus ComposedEngine::ownership_status() const {
+  if (ownership_) return ownership_->status();
+  return {"none", "", 0, "the key-value table is not offered; observed collections have no owner"};
 }
 
 base::Nanoseconds ComposedEngine::read_deadline(base::Nanoseconds asked) const {
@@ -60,6 +90,7 @@ base::Nanoseconds ComposedEngine::write_deadline(base::Nanoseconds asked) const 
 void ComposedEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
                           Callback<storage::ScanReply> done) {
   if (released_) return done(stopping());
+  if (!collection_) return done(storage::ScanReply{});
   deadline = read_deadline(deadline);
   storage_->scan(cursor, limit, deadline, [this, deadline, done = std::move(done)](Result<storage::ScanReply> reply) {
     if (!reply) return done(std::move(reply));
@@ -74,7 +105,7 @@ void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds de
     if (key.expires_at_ms != 0 && key.expires_at_ms <= reply.database_ms) due.push_back(key.key);
   }
   if (due.empty()) return done(std::move(reply));
-  get_many(std::move(due), {Level::linearizable, 0, deadline},
+  get_many(std::move(due), {Level::linearizable, 0, {}, deadline},
            [reply = std::move(reply), done = std::move(done)](Result<std::vector<Reading>> readings) mutable {
              if (!readings) return done(std::move(readings).error());
              std::size_t next = 0;
@@ -88,16 +119,13 @@ void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds de
 
 void ComposedEngine::count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) {
   if (released_) return done(stopping());
+  if (!collection_) return done(storage::KeyCount{0, true});
   storage_->count(read_deadline(deadline), std::move(done));
 }
 
-std::size_t ComposedEngine::evict(std::string_view key) { return table_.erase(key, base::hash_of(key)) ? 1 : 0; }
-
-std::size_t ComposedEngine::evict_if(base::FunctionRef<bool(std::string_view key)> leaves) {
-  return table_.erase_if([&](const memory::Entry& entry) { return leaves(entry.key()); });
-}
-
 std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::string_view key) {
+  if (observes(key)) return follower_->explain(key);
+  if (!collection_) return {{"collection", "none"}, {"why not", no_key_value(key).what}};
   const auto now = base::now();
   const auto slot = base::slot_of(key);
   std::vector<std::pair<std::string, std::string>> lines;
@@ -132,11 +160,18 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
 }
 
 EngineStats ComposedEngine::stats() const {
-  const auto collection = collection_->stats();
   EngineStats stats;
   stats.table = table_.stats();
+  stats.policy = policy_.load()->name;
   stats.hits = hits_.sum();
-  stats.misses = collection.misses;
+  if (follower_) {
+    stats.observed = follower_->stats();
+    stats.hits += stats.observed.hits;
+    stats.misses += stats.observed.fills;
+  }
+  if (!collection_) return stats;
+  const auto collection = collection_->stats();
+  stats.misses += collection.misses;
   stats.joined_fills = collection.joined_fills;
   stats.fills_cached = collection.fills_cached;
   stats.fills_not_cached = collection.fills_not_cached;

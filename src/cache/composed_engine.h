@@ -9,34 +9,51 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/striped_counter.h"
 #include "cache/engine.h"
 #include "consistency/guarded_collection.h"
+#include "consistency/observed/follower.h"
 #include "net/loop.h"
 
 namespace freshet::cache {
 
 using consistency::stopping;
 
+// The key-value table's name, where collections are named.
+inline constexpr std::string_view kKeyValueCollection = "kv";
+
+// The key belongs to no observed collection, and the key-value table is not offered.
+Error no_key_value(std::string_view key);
+
 struct EngineParts {
+  // The key-value table: both, or neither if it is not offered.
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<ownership::Ownership> ownership;
   consistency::Protections protections;
   consistency::CollectionLimits limits;
+  // The database of the observed collections (EngineOptions::collections); empty if there are none.
+  consistency::Follower::MakeStorage make_observed;
+  consistency::ObservedProtections observed_protections;
+  consistency::FollowerLimits observed_limits;
 };
 
-class ComposedEngine final : public Engine {
+class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
  public:
   ComposedEngine(const EngineOptions& options, EngineParts parts);
   ~ComposedEngine() override;
 
   Lookup try_get(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit) override;
+  Lookup try_get_at(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
+                    base::FunctionRef<void(const HitView&)> visit) override;
+  Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) override;
   memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) override;
   void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) override;
   void get_many(std::vector<std::string> keys, const ReadOptions& options, Callback<std::vector<Reading>> done) override;
-  void prefetch_hit(std::string_view key) override { table_.prefetch(base::hash_of(key)); }
+  std::size_t try_copy_many(std::span<CopyRequest> requests) override;
+  void prefetch_hits(std::span<const std::string_view> keys) override;
   void prefetch(std::vector<std::string> keys) override;
   void write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              Callback<storage::WriteReply> done) override;
@@ -45,12 +62,20 @@ class ComposedEngine final : public Engine {
   void count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) override;
   std::size_t evict(std::string_view key) override;
   std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) override;
-  std::int64_t database_now_ms() const override { return collection_->database_now_ms(); }
+  std::optional<std::size_t> evict_collection(std::string_view name) override;
+  CollectionKind kind_of(std::string_view key) const override;
+  storage::RowShapeRef shape_of(std::string_view key) const override;
+  std::vector<std::string> collections() const override;
+  void token(base::Nanoseconds deadline, Callback<std::string> done) override;
+  void wait(std::string token, base::Nanoseconds deadline, Callback<void> done) override;
+  void watch(consistency::ChangeWatcher* watcher) override;
+  storage::StreamStatus stream_status() override;
+  std::int64_t database_now_ms() const override;
   std::vector<std::pair<std::string, std::string>> explain(std::string_view key) override;
   EngineStats stats() const override;
-  ownership::OwnershipStatus ownership_status() const override { return ownership_->status(); }
-  storage::Storage& storage() override { return *storage_; }
+  ownership::OwnershipStatus ownership_status() const override;
   void set_memory(std::size_t bytes) override { table_.set_capacity(bytes); }
+  void set_policy(const eviction::TablePolicy& policy) override;
   void release() override;
 
  private:
@@ -60,19 +85,57 @@ class ComposedEngine final : public Engine {
   // What every call is told once release() was called.
   base::Nanoseconds read_deadline(base::Nanoseconds asked) const;
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
+  // Hits of the key-value table, proven at `now`.
+  Lookup try_guarded(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit);
+  bool copy_guarded(std::string_view key, std::uint64_t hash, base::Nanoseconds now, std::span<char> buffer,
+                    memory::EntryCopy& copied);
   bool serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now, Reading& reading);
   bool is_fresh_enough(const memory::Entry& entry, const ReadOptions& options, base::Nanoseconds now,
                        base::Nanoseconds& age) const;
+  Callback<storage::WriteReply> telling_watcher(const std::vector<Mutation>& mutations, Callback<storage::WriteReply> done);
   void attempt(const std::shared_ptr<Update>& update);
   void decide_and_write(const std::shared_ptr<Update>& update);
   void keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done);
 
+  // observed.cc
+  // Nullopt: the key is one of the key-value table's.
+  std::optional<storage::CollectionId> collection_of(std::string_view key) const {
+    return follower_ ? follower_->collection_of(key) : std::nullopt;
+  }
+  bool observes(std::string_view key) const { return collection_of(key).has_value(); }
+  Result<consistency::ReadPromise> promise_of(storage::CollectionId collection, const ReadOptions& options) const;
+  // A hit that keeps the promise, if one can be had at once. Calls `take` with the entry and its age.
+  using TakeObserved = base::FunctionRef<void(const memory::Entry& entry, base::Nanoseconds age)>;
+  Lookup try_observed(std::string_view key, const consistency::ReadPromise& promise, base::Nanoseconds now,
+                      TakeObserved take);
+  struct ObservedMisses;
+  std::optional<Error> gather_observed(std::string key, storage::CollectionId collection, std::size_t place,
+                                       const ReadOptions& options, base::Nanoseconds now, Gathering& gathering,
+                                       ObservedMisses& misses);
+  void read_observed(ObservedMisses misses, base::Nanoseconds deadline, const std::shared_ptr<Gathering>& gathering);
+  struct Collecting;
+  std::vector<std::optional<consistency::GuardedCollection::WriteMark>> marks_of(const std::vector<std::string>& keys);
+  void collect_observed(const std::shared_ptr<Collecting>& collecting, std::function<void()> then);
+  void collect_again(const std::shared_ptr<Collecting>& collecting);
+  void get_together(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<std::vector<Reading>> done);
+  void on_changed(std::string_view key) override;
+  void on_collection_changed(std::string_view collection) override;
+  void on_everything_changed() override;
+
   const EngineOptions options_;
+  std::atomic<const eviction::TablePolicy*> policy_;
   memory::Table table_;
+  std::mutex policy_changes_;                                   // Lets one change begin after the other.
+  std::jthread policy_change_;                                  // Moves what is cached to the policy.
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<ownership::Ownership> ownership_;
   std::unique_ptr<net::Loop> loop_;
-  std::unique_ptr<consistency::GuardedCollection> collection_;
+  std::unique_ptr<consistency::GuardedCollection> collection_;  // Null: the key-value table is not offered.
+  std::unique_ptr<net::Loop> follower_loop_;
+  std::unique_ptr<consistency::Follower> follower_;             // Null: there are no observed collections.
+  std::mutex watcher_mutex_;                                    // Held while the watcher is told.
+  consistency::ChangeWatcher* watcher_ = nullptr;
+  std::atomic<bool> watched_{false};                            // Spares writes the mutex while nobody watches.
   base::StripedCounter hits_;
   std::atomic<bool> released_{false};
 };

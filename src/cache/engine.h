@@ -8,15 +8,19 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/function_ref.h"
+#include "consistency/observed/follower.h"
+#include "eviction/policies.h"
 #include "freshet/result.h"
 #include "memory/table.h"
 #include "ownership/ownership.h"
+#include "storage/observed.h"
 #include "storage/storage.h"
 
 namespace freshet::cache {
@@ -26,12 +30,13 @@ using storage::KeyState;
 using storage::Mutation;
 using storage::MutationOutcome;
 
-enum class Level : std::uint8_t { linearizable, bounded, any };
+using storage::Level;
 
 // How fresh a read must be, and how long it may take.
 struct ReadOptions {
-  Level level = Level::linearizable;
+  std::optional<Level> level = {};               // Nullopt: the collection's own; the key-value table's is linearizable.
   base::Nanoseconds bound = 0;                   // For Level::bounded.
+  std::string token = {};                        // For Level::session: consistency/session_token.h
   base::Nanoseconds deadline = base::kForever;   // On base::now()'s clock.
 };
 
@@ -40,10 +45,14 @@ enum class Source : std::uint8_t { memory, storage };
 struct Reading {
   bool present = false;
   std::string value;
-  storage::Version version = 0;
+  storage::Version version = 0;    // Of observed collections: the position, below.
   std::int64_t expires_at_ms = 0;  // The database's clock; 0: never.
   Source source = Source::storage;
   base::Nanoseconds age = 0;       // How long ago the value was last proven current; 0: as of the read.
+  // Observed collections: how `value` is to be read (storage/row.h), null for the key-value table; and a position of the
+  // database's log that is at least as new as the value.
+  storage::RowShapeRef shape;
+  storage::Lsn position = 0;
 };
 
 // What a hit shows, valid during the visit only.
@@ -52,7 +61,19 @@ struct HitView {
   std::string_view value;
   storage::Version version;
   std::int64_t expires_at_ms;
+  const storage::RowShape* shape = nullptr;  // As Reading::shape.
+  base::Nanoseconds age = 0;
 };
+
+// What stands behind a key.
+enum class CollectionKind : std::uint8_t {
+  key_value,  // freshet.kv: guarded, writes go through Freshet.
+  row,        // A table's row by its primary key: read-only.
+  query,      // A parametrised SELECT: read-only.
+};
+
+// The error for a write to a read-only collection, with the words to use.
+Error read_only(std::string_view key, CollectionKind kind);
 
 struct UpdateOutcome {
   bool written = false;
@@ -70,6 +91,7 @@ struct EngineOptions {
   std::string data_directory = "data";      // Embedded storage.
   bool relaxed_durability = false;          // Embedded: acknowledge before the WAL is synced; a crash loses the last writes.
   std::size_t memory_bytes = 1ull << 30;
+  std::string policy{eviction::kDefaultPolicy};  // One of eviction::table_policies().
   std::size_t cached_value_bytes_max = 1ull << 20;
   std::string fleet = "default";            // PostgreSQL: who may use freshet.kv of this database.
   bool for_share_dialect = false;           // PostgreSQL: guards without advisory locks.
@@ -78,10 +100,21 @@ struct EngineOptions {
   base::Nanoseconds lease = 2 * base::kSecond;     // PostgreSQL: the solo lease.
   base::Nanoseconds read_deadline = base::kSecond;      // When a call brings none.
   base::Nanoseconds write_deadline = 5 * base::kSecond; // When a call brings none.
+  bool key_value = true;                    // Offer freshet.kv; without it Freshet creates nothing in the database but what
+                                            // following it needs.
+  std::vector<storage::CollectionSpec> collections;  // Observed ones; PostgreSQL only.
+  // The change stream; see the settings of the same names.
+  std::string node;                         // What a managed slot is named after, beside the fleet; empty: the host.
+  std::string slot;                         // Empty: a managed one.
+  std::string publication;                  // Empty: a managed one, "freshet_FLEET".
+  std::int64_t retained_wal_bytes_max = 4ll << 30;
+  int fill_statements_max = 4;
+  base::Nanoseconds probe_interval = 200 * base::kMicrosecond;
 };
 
 struct EngineStats {
   memory::TableStats table;
+  std::string_view policy;
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;             // Reads that went to storage, joined fills included.
   std::uint64_t joined_fills = 0;
@@ -96,6 +129,7 @@ struct EngineStats {
   std::uint64_t unknown_resolved = 0;   // and those of them whose fate was found out.
   std::uint64_t operations_in_flight = 0;
   std::uint64_t slots_guarded = 0;      // Of 16384.
+  consistency::FollowerStats observed;  // All zero without observed collections.
 };
 
 class Engine {
@@ -107,17 +141,43 @@ class Engine {
 
   // A linearizable hit from memory, without I/O and without allocation: on a hit calls `visit` (under a small lock: copy
   // and return). `now` is base::now() read by the caller during this operation; one reading may serve a batch. kReadClock:
-  // the engine reads it, while the index is on its way from memory.
+  // the engine reads a clock (base/late_clock.h), while the index is on its way from memory.
   static constexpr base::Nanoseconds kReadClock = 0;
   virtual Lookup try_get(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit) = 0;
+  // The same for a read of any level: hits that keep `options`' promise without I/O.
+  virtual Lookup try_get_at(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
+                            base::FunctionRef<void(const HitView&)> visit) = 0;
+  // The same, copied into `buffer` if it fits there, and then mostly without a lock. Hit: `copied` says what was found; else
+  // nothing, and the buffer's content is undefined. Reads the clock itself.
+  virtual Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) {
+    return try_get(key, kReadClock, [&](const HitView& hit) {
+      copied = {hit.present, hit.value.size(), hit.version};
+      if (hit.value.size() <= buffer.size()) hit.value.copy(buffer.data(), buffer.size());
+    });
+  }
+  // The same for many keys: their waits for memory overlap. How many were hits.
+  struct CopyRequest {
+    std::string_view key;
+    std::span<char> buffer;
+    bool hit = false;
+    memory::EntryCopy copied = {};
+  };
+  virtual std::size_t try_copy_many(std::span<CopyRequest> requests) {
+    std::size_t hits = 0;
+    for (auto& request : requests) {
+      request.hit = try_copy(request.key, request.buffer, request.copied) == Lookup::hit;
+      hits += request.hit ? 1 : 0;
+    }
+    return hits;
+  }
   // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss.
   virtual memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) = 0;
 
   virtual void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) = 0;
   virtual void get_many(std::vector<std::string> keys, const ReadOptions& options,
                         Callback<std::vector<Reading>> done) = 0;
-  // For a batch of try_get: brings what the index holds for the key towards the processor. Call it for every key first.
-  virtual void prefetch_hit(std::string_view /*key*/) {}
+  // Brings what hits on these keys will read towards the processor, so that a batch of try_get waits for memory once.
+  virtual void prefetch_hits(std::span<const std::string_view> /*keys*/) {}
   // Starts filling the keys that are not in memory, if there is room for it, and returns. A hint.
   virtual void prefetch(std::vector<std::string> keys) = 0;
 
@@ -134,6 +194,24 @@ class Engine {
   // Drops cached data only. Returns how many entries left.
   virtual std::size_t evict(std::string_view key) = 0;
   virtual std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) = 0;
+  // Nullopt: there is no collection of that name ("kv": the key-value table).
+  virtual std::optional<std::size_t> evict_collection(std::string_view name) = 0;
+
+  // Collections. A key's kind is told by its prefix alone.
+  virtual CollectionKind kind_of(std::string_view key) const = 0;
+  // The columns of a row collection's values; null while unknown, and for other keys.
+  virtual storage::RowShapeRef shape_of(std::string_view key) const = 0;
+  virtual std::vector<std::string> collections() const = 0;
+
+  // Session tokens: one that includes every write acknowledged before the call; and waiting until reads of level `any`
+  // include what a token names. Errors: invalid_argument, unsupported (embedded storage), deadline_exceeded, unavailable.
+  virtual void token(base::Nanoseconds deadline, Callback<std::string> done) = 0;
+  virtual void wait(std::string token, base::Nanoseconds deadline, Callback<void> done) = 0;
+
+  // Tells of every key that changes or leaves, in observed collections and in the key-value table (through this node), for
+  // client-side caching: consistency/observed/follower.h. At most one watcher; nullptr ends it.
+  virtual void watch(consistency::ChangeWatcher* watcher) = 0;
+  virtual storage::StreamStatus stream_status() = 0;
 
   // The database's clock as known here (ms since 1970): an estimate, good enough to ask storage to expire a key.
   virtual std::int64_t database_now_ms() const = 0;
@@ -142,8 +220,10 @@ class Engine {
   virtual std::vector<std::pair<std::string, std::string>> explain(std::string_view key) = 0;
   virtual EngineStats stats() const = 0;
   virtual ownership::OwnershipStatus ownership_status() const = 0;
-  virtual storage::Storage& storage() = 0;
   virtual void set_memory(std::size_t bytes) = 0;
+  // One of eviction::table_policies(). What is cached moves to it on a thread of its own, shard by shard; a call
+  // meanwhile waits for that.
+  virtual void set_policy(const eviction::TablePolicy& policy) = 0;
   // Gives ownership up in order and stops taking operations, for a clean stop: from then on every call is answered with
   // unavailable.
   virtual void release() = 0;

@@ -1,8 +1,10 @@
 // Engine::open: the engine as production composes it.
 #include "cache/composed_engine.h"
+#include "cache/observed_options.h"
 #include "ownership/postgres_lease.h"
 #include "ownership/solo.h"
 #include "storage/embedded/embedded_storage.h"
+#include "storage/postgres/observed/postgres_observed_storage.h"
 #include "storage/postgres/postgres_storage.h"
 
 namespace freshet::cache {
@@ -21,7 +23,7 @@ Result<EngineParts> open_embedded(const EngineOptions& options) {
   return parts;
 }
 
-Result<EngineParts> open_postgres(const EngineOptions& options) {
+Result<void> open_key_value(const EngineOptions& options, EngineParts& parts) {
   storage::postgres::PostgresOptions postgres;
   postgres.url = options.storage_url;
   postgres.fleet = options.fleet;
@@ -37,15 +39,58 @@ Result<EngineParts> open_postgres(const EngineOptions& options) {
   lease.lease = options.lease;
   auto ownership = ownership::PostgresLease::open(lease);
   if (!ownership) return std::move(ownership).error();
-  EngineParts parts;
   parts.storage = std::move(*storage);
   parts.ownership = std::move(*ownership);
+  return {};
+}
+
+// The options are in order, so opening it cannot fail.
+consistency::Follower::MakeStorage observed_storage(storage::postgres::ObservedOptions options) {
+  return [options = std::move(options)](net::Loop& loop) -> std::unique_ptr<storage::ObservedStorage> {
+    return *storage::postgres::PostgresObservedStorage::open(options, loop);
+  };
+}
+
+Result<EngineParts> open_postgres(const EngineOptions& options) {
+  EngineParts parts;
+  if (options.key_value) {
+    if (auto opened = open_key_value(options, parts); !opened) return std::move(opened).error();
+  }
+  if (!options.collections.empty()) {
+    auto observed = observed_options(options);
+    const auto checked = storage::postgres::PostgresObservedStorage::check(observed);
+    if (!checked) return checked.error();
+    parts.make_observed = observed_storage(std::move(observed));
+    parts.observed_limits.fill_statements_max = options.fill_statements_max;
+    parts.observed_limits.probe_interval_min = options.probe_interval;
+  }
   return parts;
+}
+
+// What no storage could offer.
+std::optional<Error> fault_of(const EngineOptions& options) {
+  if (auto policy = eviction::policy_named(options.policy); !policy) return policy.error();
+  if (options.storage_url != "embedded") {
+    if (options.key_value || !options.collections.empty()) return std::nullopt;
+    return Error::of(ErrorCode::invalid_argument, "there is nothing to offer: no collection, and no key-value table",
+                     "add a [[collection]] block, or set storage.key_value = \"on\"");
+  }
+  if (!options.collections.empty()) {
+    return Error::of(ErrorCode::invalid_argument,
+                     "observed collections follow a PostgreSQL, and the storage is the embedded one",
+                     "name the database: storage.url = \"postgres://…\"");
+  }
+  if (!options.key_value) {
+    return Error::of(ErrorCode::invalid_argument, "the embedded storage has nothing to offer but the key-value table",
+                     "set storage.key_value = \"on\"");
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  if (auto fault = fault_of(options)) return std::move(*fault);
   auto parts = options.storage_url == "embedded" ? open_embedded(options) : open_postgres(options);
   if (!parts) return std::move(parts).error();
   return std::unique_ptr<Engine>(std::make_unique<ComposedEngine>(options, std::move(*parts)));

@@ -1,5 +1,6 @@
 // The public C++ API (include/freshet/cache.h) over the engine.
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -20,23 +21,51 @@ base::Nanoseconds deadline_of(std::chrono::milliseconds duration) {
   return duration.count() == 0 ? base::kForever : base::deadline_after(base::now(), nanoseconds(duration));
 }
 
+cache::Level level_of(Freshness freshness) {
+  switch (freshness) {
+    case Freshness::session: return cache::Level::session;
+    case Freshness::bounded: return cache::Level::bounded;
+    case Freshness::snapshot: return cache::Level::snapshot;
+    case Freshness::any: return cache::Level::any;
+    case Freshness::linearizable: break;
+  }
+  return cache::Level::linearizable;
+}
+
 cache::ReadOptions read_options(const ReadOptions& options) {
   cache::ReadOptions read;
-  read.level = options.freshness == Freshness::linearizable ? cache::Level::linearizable
-               : options.freshness == Freshness::bounded    ? cache::Level::bounded
-                                                            : cache::Level::any;
+  if (options.freshness) read.level = level_of(*options.freshness);
   read.bound = nanoseconds(options.bound);
+  read.token = options.token;
   read.deadline = deadline_of(options.deadline);
   return read;
 }
 
-Value value_of(cache::Reading&& reading) {
-  return {reading.present,
-          std::move(reading.value),
-          reading.version,
-          reading.expires_at_ms,
-          reading.source == cache::Source::memory,
-          std::chrono::milliseconds(reading.age / base::kMillisecond)};
+storage::CollectionSpec spec_of(const Collection& collection) {
+  storage::CollectionSpec spec;
+  spec.name = collection.name;
+  spec.table = collection.table;
+  spec.columns = collection.columns;
+  spec.query = collection.query;
+  spec.declared = collection.depends_on.has_value();
+  if (collection.depends_on) spec.depends_on = *collection.depends_on;
+  spec.level = level_of(collection.freshness);
+  spec.bound = nanoseconds(collection.bound);
+  return spec;
+}
+
+Result<Value> value_of(cache::Reading&& reading) {
+  if (reading.shape && reading.present) {
+    auto json = storage::to_json(*reading.shape, reading.value);
+    if (!json) return std::move(json).error();
+    reading.value = *std::move(json);
+  }
+  return Value{reading.present,
+               std::move(reading.value),
+               reading.version,
+               reading.expires_at_ms,
+               reading.source == cache::Source::memory,
+               std::chrono::milliseconds(reading.age / base::kMillisecond)};
 }
 
 storage::Mutation mutation_of(storage::MutationKind kind, std::string_view key, std::string_view bytes,
@@ -47,6 +76,16 @@ storage::Mutation mutation_of(storage::MutationKind kind, std::string_view key, 
   mutation.value = std::string(bytes);
   if (options.expires_after.count() > 0) mutation.expiry = {storage::Expiry::Mode::after, options.expires_after.count()};
   return mutation;
+}
+
+// Of a batch that are handed on together, without allocating.
+constexpr std::size_t kGetsTogether = 64;
+
+CopiedHit copied_hit(const memory::EntryCopy& found, std::size_t buffer_bytes) {
+  const Hit hit = !found.present                     ? Hit::absent
+                  : found.value_bytes > buffer_bytes ? Hit::too_small
+                                                     : Hit::present;
+  return {hit, found.value_bytes, found.version};
 }
 
 // Runs an asynchronous call for its future.
@@ -89,9 +128,12 @@ Result<std::unique_ptr<Cache>> Cache::open(const Options& options) {
   engine_options.data_directory = options.data_directory;
   engine_options.relaxed_durability = options.relaxed_durability;
   engine_options.memory_bytes = options.memory_bytes;
+  engine_options.policy = options.policy;
   engine_options.cached_value_bytes_max = options.cached_value_bytes_max;
   engine_options.fleet = options.fleet;
   engine_options.lease = nanoseconds(options.lease);
+  engine_options.key_value = options.key_value;
+  for (const auto& collection : options.collections) engine_options.collections.push_back(spec_of(collection));
   engine_options.read_deadline = nanoseconds(options.read_deadline);
   engine_options.write_deadline = nanoseconds(options.write_deadline);
   auto engine = cache::Engine::open(engine_options);
@@ -100,20 +142,23 @@ Result<std::unique_ptr<Cache>> Cache::open(const Options& options) {
 }
 
 CopiedHit Cache::try_get(std::string_view key, std::span<char> buffer) const {
-  CopiedHit copied;
-  state_->engine->try_get(key, cache::Engine::kReadClock, [&](const cache::HitView& hit) {
-    copied.version = hit.version;
-    copied.size = hit.value.size();
-    if (!hit.present) {
-      copied.hit = Hit::absent;
-    } else if (hit.value.size() > buffer.size()) {
-      copied.hit = Hit::too_small;
-    } else {
-      copied.hit = Hit::present;
-      hit.value.copy(buffer.data(), buffer.size());
+  memory::EntryCopy found;
+  if (state_->engine->try_copy(key, buffer, found) == cache::Engine::Lookup::miss) return {};
+  return copied_hit(found, buffer.size());
+}
+
+std::size_t Cache::try_get_many(std::span<BatchedGet> gets) const {
+  std::size_t hits = 0;
+  std::array<cache::Engine::CopyRequest, kGetsTogether> requests;
+  for (; !gets.empty(); gets = gets.subspan(std::min(gets.size(), kGetsTogether))) {
+    const auto some = gets.first(std::min(gets.size(), kGetsTogether));
+    for (std::size_t i = 0; i < some.size(); ++i) requests[i] = {some[i].key, some[i].buffer};
+    hits += state_->engine->try_copy_many(std::span(requests).first(some.size()));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      some[i].result = requests[i].hit ? copied_hit(requests[i].copied, some[i].buffer.size()) : CopiedHit();
     }
-  });
-  return copied;
+  }
+  return hits;
 }
 
 std::optional<PinnedValue> Cache::try_pin(std::string_view key) const {
@@ -143,7 +188,11 @@ void Cache::get_many(std::vector<std::string> keys, const ReadOptions& options, 
                            [done = std::move(done)](Result<std::vector<cache::Reading>> readings) {
                              if (!readings) return done(std::move(readings).error());
                              std::vector<Value> values;
-                             for (auto& reading : *readings) values.push_back(value_of(std::move(reading)));
+                             for (auto& reading : *readings) {
+                               auto value = value_of(std::move(reading));
+                               if (!value) return done(std::move(value).error());
+                               values.push_back(*std::move(value));
+                             }
                              done(std::move(values));
                            });
 }
@@ -151,6 +200,16 @@ void Cache::get_many(std::vector<std::string> keys, const ReadOptions& options, 
 std::future<Result<std::vector<Value>>> Cache::get_many(std::vector<std::string> keys, const ReadOptions& options) {
   return future_of<std::vector<Value>>([&](ReadManyDone done) { get_many(std::move(keys), options, std::move(done)); });
 }
+
+std::future<Result<std::string>> Cache::token(std::chrono::milliseconds deadline) {
+  return future_of<std::string>([&](auto done) { state_->engine->token(deadline_of(deadline), std::move(done)); });
+}
+
+std::future<Result<void>> Cache::wait(std::string token, std::chrono::milliseconds deadline) {
+  return future_of<void>([&](auto done) { state_->engine->wait(std::move(token), deadline_of(deadline), std::move(done)); });
+}
+
+bool Cache::evict(std::string_view key) { return state_->engine->evict(key) != 0; }
 
 void Cache::put(std::string_view key, std::string_view bytes, const WriteOptions& options, WriteDone done) {
   state_->write(mutation_of(storage::MutationKind::put, key, bytes, options), options,

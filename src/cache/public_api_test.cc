@@ -4,10 +4,13 @@
 #include <array>
 #include <atomic>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "base/random.h"
 #include "freshet/cache.h"
 #include "temporary_directory.h"
 
@@ -44,6 +47,18 @@ class PublicApi : public ::testing::Test {
   testing::TemporaryDirectory directory_;
   std::unique_ptr<Cache> cache_;
 };
+
+TEST_F(PublicApi, NamesThePoliciesIfItDoesNotKnowOne) {
+  testing::TemporaryDirectory another;
+  Options wrong = options();
+  wrong.data_directory = another.path();
+  wrong.policy = "noeviction";
+  const auto opened = Cache::open(wrong);
+  ASSERT_EQ(code_of(opened), ErrorCode::invalid_argument);
+  EXPECT_NE(opened.error().remedy.find("s3fifo"), std::string::npos) << opened.error().remedy;
+  wrong.policy = "lhd";
+  EXPECT_TRUE(Cache::open(wrong));
+}
 
 TEST_F(PublicApi, PutsGetsAndErases) {
   const auto absent = cache_->get("k").get();
@@ -108,6 +123,73 @@ TEST_F(PublicApi, TryGetCopiesHits) {
   EXPECT_EQ(empty.size, 0u);
   ASSERT_TRUE(cache_->erase("k").get());
   EXPECT_EQ(cache_->try_get("k", buffer).hit, Hit::absent);
+}
+
+TEST_F(PublicApi, ABatchFindsWhatItsKeysFindAlone) {
+  for (int i = 0; i < 300; ++i) {
+    const auto key = "key:" + std::to_string(i);
+    if (i % 3 == 0) {
+      ASSERT_TRUE(cache_->put(key, std::string(static_cast<std::size_t>(i % 11), 'v')).get());
+    }
+    if (i % 9 == 0) {
+      ASSERT_TRUE(cache_->erase(key).get());
+    }
+  }
+  base::Random random(1);
+  for (std::size_t size : {0, 1, 15, 16, 17, 64, 65, 200}) {
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < size; ++i) keys.push_back("key:" + std::to_string(random.below(300)));
+    std::vector<std::array<char, 8>> buffers(size);
+    std::vector<BatchedGet> gets;
+    for (std::size_t i = 0; i < size; ++i) gets.push_back({keys[i], buffers[i]});
+    const auto hits = cache_->try_get_many(gets);
+    std::size_t expected_hits = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      std::array<char, 8> buffer;
+      const auto alone = cache_->try_get(keys[i], buffer);
+      const auto& found = gets[i].result;
+      ASSERT_EQ(found.hit, alone.hit) << keys[i];
+      EXPECT_EQ(found.size, alone.size);
+      EXPECT_EQ(found.version, alone.version);
+      if (alone.hit == Hit::present) {
+        EXPECT_EQ(std::string_view(buffers[i].data(), found.size), std::string_view(buffer.data(), alone.size));
+      }
+      expected_hits += alone.hit != Hit::miss;
+    }
+    EXPECT_EQ(hits, expected_hits);
+  }
+}
+
+TEST_F(PublicApi, CopiedHitsAreNeverOlderThanAnAcknowledgedWrite) {
+  constexpr std::uint64_t kWrites = 2'000;
+  constexpr int kReaders = 2;
+  std::atomic<std::uint64_t> acknowledged{0};
+  std::atomic<std::uint64_t> hits{0};
+  std::atomic<int> faults{0};
+  {
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < kReaders; ++i) {
+      readers.emplace_back([&, batched = i % 2 == 1] {
+        std::array<char, 8> buffer;
+        for (std::uint64_t oldest = 0; oldest < kWrites;) {
+          oldest = acknowledged.load();
+          std::array<BatchedGet, 1> batch = {{{"number", buffer}}};
+          if (batched) cache_->try_get_many(batch);
+          const auto hit = batched ? batch[0].result : cache_->try_get("number", buffer);
+          if (hit.hit != Hit::present) continue;
+          ++hits;
+          faults += std::stoull(std::string(buffer.data(), hit.size)) < oldest;
+        }
+      });
+    }
+    for (std::uint64_t number = 1; number <= kWrites; ++number) {
+      const auto version = cache_->put("number", std::to_string(number)).get();
+      if (!version) ADD_FAILURE() << version.error().what;
+      acknowledged = number;
+    }
+  }
+  EXPECT_EQ(faults, 0);
+  EXPECT_GT(hits, kWrites) << "too few hits to show anything";
 }
 
 TEST_F(PublicApi, PinnedBytesStayAndDoNotFollowLaterWrites) {

@@ -1,16 +1,32 @@
 // Reads: memory first, on proof; else storage.
-#include "cache/composed_engine.h"
+#include <algorithm>
+#include <array>
 
-#include <fmt/format.h>
+#include "base/late_clock.h"
+#include "cache/gathering.h"
 
 namespace freshet::cache {
+namespace {
+
+// More than the processor has lines on their way at a time, and few enough to stay in its nearest cache.
+constexpr std::size_t kCopiesTogether = 16;
+// Entries on their way while one is copied: three lines each.
+constexpr std::size_t kEntriesAhead = 4;
+
+}  // namespace
 
 Engine::Lookup ComposedEngine::try_get(std::string_view key, base::Nanoseconds now,
                                        base::FunctionRef<void(const HitView&)> visit) {
+  return observes(key) ? Lookup::miss : try_guarded(key, now, visit);
+}
+
+Engine::Lookup ComposedEngine::try_guarded(std::string_view key, base::Nanoseconds now,
+                                           base::FunctionRef<void(const HitView&)> visit) {
+  if (!collection_) return Lookup::miss;
   const auto hash = base::hash_of(key);
   if (now == kReadClock) {
     table_.prefetch(hash);
-    now = base::now();
+    now = base::LateClock::now();
   }
   bool hit = false;
   table_.visit(key, hash, [&](const memory::Entry& entry) {
@@ -24,8 +40,50 @@ Engine::Lookup ComposedEngine::try_get(std::string_view key, base::Nanoseconds n
   return Lookup::hit;
 }
 
+bool ComposedEngine::copy_guarded(std::string_view key, std::uint64_t hash, base::Nanoseconds now, std::span<char> buffer,
+                                  memory::EntryCopy& copied) {
+  return table_.copy(key, hash, buffer, copied, [&](const memory::Witness* witness, std::int64_t expires_at_ms) {
+    return collection_->is_proven(witness, now) && (expires_at_ms == 0 || !collection_->seems_due(expires_at_ms));
+  });
+}
+
+Engine::Lookup ComposedEngine::try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) {
+  if (!collection_ || observes(key)) return Lookup::miss;
+  const auto hash = base::hash_of(key);
+  table_.prefetch(hash);
+  if (!copy_guarded(key, hash, base::LateClock::now(), buffer, copied)) return Lookup::miss;
+  hits_.add();
+  return Lookup::hit;
+}
+
+// Three passes, so that all the index's lines are on their way at once, and then all the entries'.
+std::size_t ComposedEngine::try_copy_many(std::span<CopyRequest> requests) {
+  std::size_t hits = 0;
+  for (; collection_ && !requests.empty(); requests = requests.subspan(std::min(requests.size(), kCopiesTogether))) {
+    const auto some = requests.first(std::min(requests.size(), kCopiesTogether));
+    std::array<std::uint64_t, kCopiesTogether> hashes;
+    for (std::size_t i = 0; i < some.size(); ++i) table_.prefetch(hashes[i] = base::hash_of(some[i].key));
+    const auto now = base::LateClock::now();
+    for (std::size_t i = 0; i < std::min(some.size(), kEntriesAhead); ++i) table_.prefetch_entry(hashes[i]);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      auto& one = some[i];
+      if (i + kEntriesAhead < some.size()) table_.prefetch_entry(hashes[i + kEntriesAhead]);
+      one.hit = !observes(one.key) && copy_guarded(one.key, hashes[i], now, one.buffer, one.copied);
+      hits += one.hit ? 1 : 0;
+    }
+  }
+  hits_.add(hits);
+  return hits;
+}
+
+void ComposedEngine::prefetch_hits(std::span<const std::string_view> keys) {
+  for (const auto key : keys) table_.prefetch(base::hash_of(key));
+  for (const auto key : keys) table_.prefetch_entry(base::hash_of(key));
+}
+
 memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds now) {
-  if (now == kReadClock) now = base::now();
+  if (!collection_ || observes(key)) return nullptr;
+  if (now == kReadClock) now = base::LateClock::now();
   auto entry = table_.pin(key, base::hash_of(key));
   if (!entry || !collection_->is_proven(*entry, now) || collection_->seems_due(entry->expires_at_ms())) return nullptr;
   hits_.add();
@@ -39,11 +97,12 @@ bool ComposedEngine::is_fresh_enough(const memory::Entry& entry, const ReadOptio
   age = 0;
   if (collection_->seems_due(entry.expires_at_ms())) return false;
   if (collection_->is_proven(entry, now)) return true;
-  if (options.level == Level::linearizable) return false;
+  const auto level = options.level.value_or(Level::linearizable);
+  if (level != Level::any && level != Level::bounded) return false;
   const auto proven_until = static_cast<const ownership::SliceHandle*>(entry.witness())->deadline();
   if (proven_until < 0) return false;
   age = now - proven_until;
-  return options.level == Level::any || age <= options.bound;
+  return level == Level::any || age <= options.bound;
 }
 
 bool ComposedEngine::serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
@@ -53,7 +112,8 @@ bool ComposedEngine::serve_from_memory(std::string_view key, const ReadOptions& 
     base::Nanoseconds age;
     if (!is_fresh_enough(entry, options, now, age)) return;
     hit = true;
-    reading = {entry.present(), std::string(entry.value()), entry.version(), entry.expires_at_ms(), Source::memory, age};
+    reading = {entry.present(), std::string(entry.value()), entry.version(), entry.expires_at_ms(), Source::memory, age,
+               nullptr, 0};
   });
   if (hit) hits_.add();
   return hit;
@@ -66,53 +126,53 @@ void ComposedEngine::get(std::string_view key, const ReadOptions& options, Callb
   });
 }
 
-// The readings of one get_many, gathered until the last is there. The first error answers for all.
-struct ComposedEngine::Gathering {
-  std::vector<Reading> readings;
-  std::vector<std::size_t> places;  // Of the keys that went to storage.
-  std::atomic<std::size_t> missing{0};
-  std::mutex mutex;
-  std::optional<Error> error;
-  Callback<std::vector<Reading>> done;
-};
-
 void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& options,
                               Callback<std::vector<Reading>> done) {
   if (released_) return done(stopping());
-  for (const auto& key : keys) prefetch_hit(key);
+  if (options.level == Level::snapshot) {
+    return get_together(std::move(keys), read_deadline(options.deadline), std::move(done));
+  }
+  for (const auto& key : keys) table_.prefetch(base::hash_of(key));
   for (const auto& key : keys) table_.prefetch_entry(base::hash_of(key));
   const auto now = base::now();
   auto gathering = std::make_shared<Gathering>();
   gathering->readings.resize(keys.size());
   std::vector<std::string> misses;
+  ObservedMisses observed;
   for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (const auto id = collection_of(keys[i])) {
+      if (auto error = gather_observed(std::move(keys[i]), *id, i, options, now, *gathering, observed)) return done(*error);
+      continue;
+    }
+    if (!collection_) return done(no_key_value(keys[i]));
     if (serve_from_memory(keys[i], options, now, gathering->readings[i])) continue;
     gathering->places.push_back(i);
     misses.push_back(std::move(keys[i]));
   }
-  if (misses.empty()) return done(std::move(gathering->readings));
-  gathering->missing = misses.size();
+  gathering->missing = misses.size() + observed.groups.size();
+  if (gathering->missing == 0) return done(std::move(gathering->readings));
   gathering->done = std::move(done);
-  collection_->read(std::move(misses), read_deadline(options.deadline),
-                    [gathering](std::size_t index, const Result<consistency::ReadAnswer>& answer) {
-                      if (answer) {
-                        const auto& state = answer->state;
-                        gathering->readings[gathering->places[index]] = {state.present, state.value, state.version,
-                                                                         state.expires_at_ms, Source::storage, 0};
-                      } else {
-                        std::lock_guard lock(gathering->mutex);
-                        gathering->error = answer.error();
-                      }
-                      if (gathering->missing.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-                      if (gathering->error) return gathering->done(std::move(*gathering->error));
-                      gathering->done(std::move(gathering->readings));
-                    });
+  const auto deadline = read_deadline(options.deadline);
+  read_observed(std::move(observed), deadline, gathering);
+  if (misses.empty()) return;
+  if (watched_) gathering->missed = misses;
+  collection_->read(std::move(misses), deadline, [this, gathering](std::size_t index,
+                                                                   const Result<consistency::ReadAnswer>& answer) {
+    if (!answer) return gathering->fail(answer.error());
+    // Where another node may write, nobody would tell the client of its next change: it must not keep what it reads.
+    if (!gathering->missed.empty() && !collection_->guard_of(gathering->missed[index])) on_changed(gathering->missed[index]);
+    const auto& state = answer->state;
+    gathering->readings[gathering->places[index]] = {state.present, state.value, state.version, state.expires_at_ms,
+                                                     Source::storage, 0, nullptr, 0};
+    gathering->arrive();
+  });
 }
 
 void ComposedEngine::prefetch(std::vector<std::string> keys) {
-  if (released_) return;
+  if (released_ || !collection_) return;
   const auto now = base::now();
   std::erase_if(keys, [&](const std::string& key) {
+    if (observes(key)) return true;
     bool proven = false;
     table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) { proven = collection_->is_proven(entry, now); });
     return proven;

@@ -44,7 +44,23 @@ void ComposedEngine::write(std::vector<Mutation> mutations, bool all_or_nothing,
                            Callback<storage::WriteReply> done) {
   if (released_) return done(stopping());
   if (auto error = check(mutations)) return done(std::move(*error));
+  for (const auto& mutation : mutations) {
+    if (observes(mutation.key)) return done(read_only(mutation.key, kind_of(mutation.key)));
+    if (!collection_) return done(no_key_value(mutation.key));
+  }
+  if (watched_) done = telling_watcher(mutations, std::move(done));
   collection_->write(std::move(mutations), all_or_nothing, write_deadline(deadline), std::move(done));
+}
+
+// Whatever became of the write, it may have changed its keys.
+Callback<storage::WriteReply> ComposedEngine::telling_watcher(const std::vector<Mutation>& mutations,
+                                                              Callback<storage::WriteReply> done) {
+  std::vector<std::string> keys;
+  for (const auto& mutation : mutations) keys.push_back(mutation.key);
+  return [this, keys = std::move(keys), done = std::move(done)](Result<storage::WriteReply> reply) {
+    for (const auto& key : keys) on_changed(key);
+    done(std::move(reply));
+  };
 }
 
 struct ComposedEngine::Update {
@@ -71,7 +87,7 @@ void ComposedEngine::attempt(const std::shared_ptr<Update>& update) {
                                   fmt::format("other writers came first {} times; nothing was written", kUpdateAttemptsMax),
                                   "retry later"));
   }
-  get(update->key, {Level::linearizable, 0, update->deadline}, [this, update](Result<Reading> reading) {
+  get(update->key, {Level::linearizable, 0, {}, update->deadline}, [this, update](Result<Reading> reading) {
     if (!reading) return update->done(std::move(reading).error());
     update->current = KeyState{reading->present, std::move(reading->value), reading->version, {}, reading->expires_at_ms};
     decide_and_write(update);

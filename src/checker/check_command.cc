@@ -5,33 +5,18 @@
 
 #include <ostream>
 
+#include "base/text.h"
 #include "checker/load.h"
 #include "checker/selftest.h"
 
 namespace freshet::checker {
 namespace {
 
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const unsigned char c : text) {
-    if (c == '"' || c == '\\') {
-      out += {'\\', static_cast<char>(c)};
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c < 0x20) {
-      out += fmt::format("\\u{:04x}", c);
-    } else {
-      out.push_back(static_cast<char>(c));
-    }
-  }
-  return out + '"';
-}
-
 std::string json_list(const std::vector<std::string>& texts) {
   std::string out = "[";
   for (const std::string& text : texts) {
     if (out.size() > 1) out += ',';
-    out += json_text(text);
+    out += base::quote_json(text);
   }
   return out + "]";
 }
@@ -39,7 +24,7 @@ std::string json_list(const std::vector<std::string>& texts) {
 std::string json_counts(const std::map<std::string, std::uint64_t>& counts) {
   std::string out = "{";
   for (const auto& [name, count] : counts) {
-    out += fmt::format("{}{}:{}", out.size() > 1 ? "," : "", json_text(name), count);
+    out += fmt::format("{}{}:{}", out.size() > 1 ? "," : "", base::quote_json(name), count);
   }
   return out + "}";
 }
@@ -81,7 +66,7 @@ void print_json(const LoadReport& report, int code, const std::string& doubt, st
       verdict_name(code), report.seed, report.seconds, report.operations, c.reads, c.unknown, report.judgement.keys,
       c.overlapped, report.abilities.freshet_get, c.hits, c.hits_during_write, c.reads_during_write, report.reconnects,
       json_counts(report.errors), report.judgement.violations, json_list(violations_of(report)),
-      report.judgement.inconclusive_keys, json_text(doubt));
+      report.judgement.inconclusive_keys, base::quote_json(doubt));
 }
 
 void print_load(const LoadReport& report, std::ostream& out) {

@@ -15,6 +15,11 @@ namespace {
 constexpr std::array kCommands = {
     Command{"serve", "serve clients that speak the Redis protocol", run_serve},
     Command{"check", "check a running deployment: are its reads linearizable?", run_check},
+    Command{"doctor", "check a PostgreSQL: can it be followed, and what would mend it?", run_doctor},
+    Command{"explain", "ask a server about a key: where it comes from, why it is or is not cached", run_explain},
+    Command{"sim", "replay a trace: what would a cache of this size and policy miss?", run_sim},
+    Command{"record", "write down what a running server is asked for: a trace for freshet sim", run_record},
+    Command{"bench", "load a server and measure it, or two in turns; or the library in process", run_bench},
     Command{"demo", "show it live: load, reads checked, beside the database read directly", run_demo},
     Command{"config", "print the configuration reference", run_config},
     Command{"version", "print the version", run_version},

@@ -24,6 +24,11 @@ std::span<const Command> commands();
 
 int run_serve(Arguments arguments);
 int run_check(Arguments arguments);
+int run_doctor(Arguments arguments);
+int run_explain(Arguments arguments);
+int run_sim(Arguments arguments);
+int run_bench(Arguments arguments);
+int run_record(Arguments arguments);
 int run_demo(Arguments arguments);
 int run_config(Arguments arguments);
 int run_version(Arguments arguments);

@@ -19,9 +19,9 @@ constexpr std::string_view kRevisionField = R"({"revision":")";
 
 }  // namespace
 
-std::string demo_key(std::string_view run, std::uint32_t index) {
-  return fmt::format("{}:{}:{}", run, kKinds[index % kKinds.size()], index);
-}
+std::string demo_key(std::uint32_t index) { return fmt::format("records:{}", index); }
+
+std::string first_revision(std::uint32_t index) { return fmt::format("fill-{}", index); }
 
 std::string demo_document(std::uint32_t index, std::string_view revision) {
   base::Random random(base::hash_of(revision) + index);
@@ -52,7 +52,7 @@ Popularity::Popularity(std::uint32_t items, double exponent) {
 }
 
 std::uint32_t Popularity::draw(base::Random& random) const {
-  const double at = static_cast<double>(random() >> 11) * 0x1p-53;
+  const double at = random.share();
   const auto found = std::upper_bound(shares_up_to_.begin(), shares_up_to_.end(), at);
   return static_cast<std::uint32_t>(std::min<std::size_t>(static_cast<std::size_t>(found - shares_up_to_.begin()),
                                                           shares_up_to_.size() - 1));

@@ -12,8 +12,10 @@
 
 namespace freshet::cli {
 
-// "<run>:product:17", "<run>:customer:18", "<run>:cart:19": three kinds, by turns.
-std::string demo_key(std::string_view run, std::uint32_t index);
+// "records:17".
+std::string demo_key(std::uint32_t index);
+// The revision with which a record begins.
+std::string first_revision(std::uint32_t index);
 
 // Some 100 to 700 bytes of JSON. `revision` must not contain quotes.
 std::string demo_document(std::uint32_t index, std::string_view revision);

@@ -1,4 +1,4 @@
-// The clients that go through Freshet.
+// The clients that read through Freshet, and what is known of each record. The writers stand in demo_writers.cc.
 #include "cli/demo_load.h"
 
 #include <fmt/format.h>
@@ -16,30 +16,34 @@ using checker::Operation;
 using checker::Outcome;
 
 constexpr double kZipfExponent = 0.99;
-// Of a client's writes: records that are deleted, to be written again by a later write.
-constexpr double kEraseShare = 0.02;
-constexpr std::uint32_t kFillBatchKeys = 128;
-// Above the server's own deadlines, so that it is the server that says what became of a write.
+// Above the server's own deadlines, so that it is the server that says why.
 constexpr base::Nanoseconds kCallTime = 15 * base::kSecond;
 constexpr base::Nanoseconds kConnectTime = 5 * base::kSecond;
 
 base::Nanoseconds call_deadline() { return base::deadline_after(base::now(), kCallTime); }
 
-Error error_of_reply(const client::Reply& reply) { return Error::of(ErrorCode::unavailable, reply.text); }
-
 }  // namespace
 
 DemoLoad::DemoLoad(DemoLoadOptions options)
-    : options_(std::move(options)), popularity_(options_.keys, kZipfExponent), keys_(options_.keys) {}
+    : options_(std::move(options)), popularity_(options_.keys, kZipfExponent), keys_(options_.keys) {
+  // The table was filled before the load began.
+  for (std::uint32_t index = 0; index < options_.keys; ++index) {
+    Operation filled = begin(static_cast<std::uint32_t>(options_.clients), Kind::set, index);
+    filled.argument = first_revision(index);
+    keys_[index].history.write_begins(filled);
+    filled.returned_ns = base::now();
+    keys_[index].history.ended(filled, 0);
+  }
+}
 
 DemoLoad::~DemoLoad() { stop(); }
 
 void DemoLoad::start() {
   started_at_ = base::now();
-  for (int id = 0; id < options_.clients; ++id) {
-    threads_.emplace_back([this, id] { run_client(static_cast<std::uint32_t>(id)); });
-  }
-  threads_.emplace_back([this] { run_paired_reader(static_cast<std::uint32_t>(options_.clients)); });
+  std::uint32_t id = 0;
+  for (int i = 0; i < options_.clients; ++i, ++id) threads_.emplace_back([this, id] { run_client(id); });
+  for (int i = 0; i < options_.writers; ++i, ++id) threads_.emplace_back([this, id] { run_writer(id); });
+  threads_.emplace_back([this, id] { run_paired_reader(id); });
 }
 
 void DemoLoad::stop() {
@@ -56,7 +60,7 @@ Operation DemoLoad::begin(std::uint32_t id, Kind kind, std::uint32_t index) cons
   Operation operation;
   operation.client = id;
   operation.kind = kind;
-  operation.key = demo_key(options_.run, index);
+  operation.key = demo_key(index);
   operation.invoked_ns = base::now();
   return operation;
 }
@@ -65,15 +69,8 @@ void DemoLoad::run_client(std::uint32_t id) {
   auto connection = client::Connection::connect(options_.target, base::deadline_after(base::now(), kConnectTime));
   if (!connection) return fail(connection.error().what);
   base::Random random(options_.seed + id);
-  for (std::uint64_t turn = 0; !stopping_; ++turn) {
-    const auto index = popularity_.draw(random);
-    if (!random.chance(options_.write_share)) {
-      read(*connection, id, index, read_ns_);
-    } else if (random.chance(kEraseShare)) {
-      erase(*connection, id, index);
-    } else {
-      write(*connection, id, index, fmt::format("{}-{}", id, turn));
-    }
+  while (!stopping_) {
+    read(*connection, id, popularity_.draw(random), read_ns_);
     if (connection->is_open()) continue;
     connection = client::Connection::connect(options_.target, base::deadline_after(base::now(), kConnectTime));
     if (!connection) return fail(connection.error().what);
@@ -88,7 +85,7 @@ void DemoLoad::read(client::Connection& connection, std::uint32_t id, std::uint3
   Operation operation = begin(id, Kind::get, index);
   const auto floor = keys_[index].history.version_floor();
   const Quiet quiet = quiet_of(index);
-  const auto reply = connection.call({"GET", operation.key}, call_deadline());
+  const auto reply = connection.call({"HGET", operation.key, "document"}, call_deadline());
   operation.returned_ns = base::now();
   if (!reply || reply->is_error()) {
     ++reads_failed_;
@@ -97,6 +94,24 @@ void DemoLoad::read(client::Connection& connection, std::uint32_t id, std::uint3
   ++reads_;
   latency_ns.record(static_cast<std::uint64_t>(operation.returned_ns - operation.invoked_ns));
   check_read(operation, index, reply->is_null() ? nullptr : &reply->text, floor, quiet);
+}
+
+// It may be up to 50 ms old, so the checker, which knows the order of writes and not their times, only says that somebody
+// wrote it.
+void DemoLoad::read_bounded(client::Connection& connection, std::uint32_t index) {
+  const auto key = begin(0, Kind::get, index).key;
+  const auto called = base::now();
+  const auto reply = connection.call({"FRESHET.WITH", "LEVEL", "bounded", "50", "HGET", key, "document"}, call_deadline());
+  const auto returned = base::now();
+  if (!reply || reply->is_error()) {
+    ++reads_failed_;
+    return;
+  }
+  ++reads_;
+  bounded_ns_.record(static_cast<std::uint64_t>(returned - called));
+  if (!reply->is_null() && !revision_of(index, reply->text)) {
+    report(fmt::format("{} holds what nobody wrote: {}\n", key, reply->text));
+  }
 }
 
 void DemoLoad::check_read(Operation& operation, std::uint32_t index, const std::string* document, std::uint64_t floor,
@@ -111,89 +126,6 @@ void DemoLoad::check_read(Operation& operation, std::uint32_t index, const std::
   if (const auto violation = keys_[index].history.ended(operation, floor)) {
     report(checker::report_of(violation->reason, violation->offending));
   }
-}
-
-void DemoLoad::write(client::Connection& connection, std::uint32_t id, std::uint32_t index, std::string revision) {
-  Operation operation = begin(id, Kind::set, index);
-  operation.argument = std::move(revision);
-  const std::string document = demo_document(index, operation.argument);
-  call_write(connection, operation, index, {"SET", operation.key, document});
-}
-
-void DemoLoad::erase(client::Connection& connection, std::uint32_t id, std::uint32_t index) {
-  Operation operation = begin(id, Kind::erase, index);
-  call_write(connection, operation, index, {"DEL", operation.key});
-}
-
-void DemoLoad::call_write(client::Connection& connection, Operation& operation, std::uint32_t index,
-                          std::initializer_list<std::string_view> command) {
-  Key& key = keys_[index];
-  const auto floor = key.history.version_floor();
-  key.history.write_begins(operation);
-  ++key.writes_in_flight;
-  ++key.writes_begun;
-  const auto reply = connection.call(command, call_deadline());
-  operation.returned_ns = base::now();
-  --key.writes_in_flight;
-  if (!reply) {
-    operation.outcome = reply.error().code == ErrorCode::unknown_outcome ? Outcome::unknown : Outcome::failed;
-  } else if (reply->is_error()) {
-    operation.outcome = reply->text.starts_with("UNKNOWN") ? Outcome::unknown : Outcome::failed;
-  } else if (operation.kind == Kind::erase) {
-    operation.applied = reply->integer == 1;
-  }
-  operation.outcome == Outcome::ok ? ++writes_ : ++writes_failed_;
-  if (const auto violation = key.history.ended(operation, floor)) {
-    report(checker::report_of(violation->reason, violation->offending));
-  }
-}
-
-Result<void> DemoLoad::fill() {
-  auto connection = client::Connection::connect(options_.target, base::deadline_after(base::now(), kConnectTime));
-  if (!connection) return connection.error();
-  for (std::uint32_t first = 0; first < options_.keys; first += kFillBatchKeys) {
-    auto filled = fill_batch(*connection, first, std::min(first + kFillBatchKeys, options_.keys));
-    if (!filled) return filled;
-  }
-  return {};
-}
-
-Result<void> DemoLoad::fill_batch(client::Connection& connection, std::uint32_t first, std::uint32_t last) {
-  std::vector<Operation> operations;
-  std::vector<std::string> words = {"MSET"};
-  const auto id = static_cast<std::uint32_t>(options_.clients) + 1;
-  for (auto index = first; index < last; ++index) {
-    operations.push_back(begin(id, Kind::set, index));
-    operations.back().argument = fmt::format("fill-{}", index);
-    keys_[index].history.write_begins(operations.back());
-    words.push_back(operations.back().key);
-    words.push_back(demo_document(index, operations.back().argument));
-  }
-  const std::vector<std::string_view> command(words.begin(), words.end());
-  const auto reply = connection.call(command, call_deadline());
-  if (!reply) return reply.error();
-  if (reply->is_error()) return error_of_reply(*reply);
-  for (auto& operation : operations) {
-    operation.returned_ns = base::now();
-    keys_[first + static_cast<std::size_t>(&operation - operations.data())].history.ended(operation, 0);
-  }
-  return {};
-}
-
-Result<void> DemoLoad::clean() {
-  auto connection = client::Connection::connect(options_.target, base::deadline_after(base::now(), kConnectTime));
-  if (!connection) return connection.error();
-  for (std::uint32_t first = 0; first < options_.keys; first += kFillBatchKeys) {
-    std::vector<std::string> words = {"DEL"};
-    for (auto index = first; index < std::min(first + kFillBatchKeys, options_.keys); ++index) {
-      words.push_back(demo_key(options_.run, index));
-    }
-    const std::vector<std::string_view> command(words.begin(), words.end());
-    const auto reply = connection->call(command, call_deadline());
-    if (!reply) return reply.error();
-    if (reply->is_error()) return error_of_reply(*reply);
-  }
-  return {};
 }
 
 void DemoLoad::report(std::string text) {
@@ -220,6 +152,7 @@ DemoFigures DemoLoad::figures() const {
   figures.violations = violations_;
   figures.read_ns = read_ns_;
   figures.paired_ns = paired_ns_;
+  figures.bounded_ns = bounded_ns_;
   figures.direct_ns = direct_ns_;
   return figures;
 }

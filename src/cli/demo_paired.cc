@@ -1,5 +1,6 @@
-// The demo's client that reads each key twice: through Freshet, then from PostgreSQL itself, with libpq, over the same kind
-// of socket. All answers go to the same checker: reads through Freshet agree with plain SELECTs on the primary.
+// The demo's client that reads each key three times: through Freshet, linearizable and bounded, then from PostgreSQL
+// itself, with libpq, over the same kind of socket. The answers go to the same checker: linearizable reads through Freshet
+// agree with plain SELECTs on the primary.
 #include <chrono>
 #include <optional>
 #include <string>
@@ -14,21 +15,18 @@ namespace {
 constexpr int kPairsPerTurn = 50;
 constexpr base::Nanoseconds kTurn = 100 * base::kMillisecond;
 constexpr const char* kStatement = "freshet_demo_read";
-constexpr const char* kQuery = "SELECT value FROM freshet.kv WHERE key = $1";
+constexpr const char* kQuery = "SELECT document FROM freshet_demo_records WHERE id = $1";
 
 using storage::postgres::Rows;
 
-// The row of a key, in binary.
-Rows ask(PGconn* connection, const std::string& key) {
-  const char* const values[] = {key.data()};
-  const int lengths[] = {static_cast<int>(key.size())};
-  const int formats[] = {1};
-  return Rows(PQexecPrepared(connection, kStatement, 1, values, lengths, formats, 1));
+Rows ask(PGconn* connection, std::uint32_t index) {
+  const auto id = std::to_string(index);
+  const char* const values[] = {id.c_str()};
+  return Rows(PQexecPrepared(connection, kStatement, 1, values, nullptr, nullptr, 0));
 }
 
-// The value, if the key is present: a row without one is what remembers a delete.
 std::optional<std::string> value_of(const PGresult* row) {
-  if (PQntuples(row) != 1 || PQgetisnull(row, 0, 0) == 1) return std::nullopt;
+  if (PQntuples(row) != 1) return std::nullopt;
   return std::string(PQgetvalue(row, 0, 0), static_cast<std::size_t>(PQgetlength(row, 0, 0)));
 }
 
@@ -48,12 +46,13 @@ void DemoLoad::run_paired_reader(std::uint32_t id) {
     for (int i = 0; i < kPairsPerTurn && !stopping_; ++i) {
       const auto index = popularity_.draw(random);
       read(*freshet, id, index, paired_ns_);
+      if (freshet->is_open()) read_bounded(*freshet, index);
       if (!freshet->is_open()) return fail("the paced client lost its connection to Freshet");
       auto operation = begin(id, checker::Kind::get, index);
       operation.source = checker::Source::sql;
       const auto floor = keys_[index].history.version_floor();
       const Quiet quiet = quiet_of(index);
-      const Rows answer = ask(connection.get(), operation.key);
+      const Rows answer = ask(connection.get(), index);
       operation.returned_ns = base::now();
       if (!storage::postgres::succeeded(answer.get())) return fail(storage::postgres::message_of(connection.get()));
       ++direct_reads_;

@@ -18,12 +18,14 @@ struct DemoFigures {
   std::uint64_t reads_failed = 0;
   std::uint64_t hits = 0;              // Of Freshet's memory.
   std::uint64_t misses = 0;
-  std::uint64_t direct_reads = 0;      // By SQL, each paired with a read of the same key through Freshet.
+  std::uint64_t statements = 0;        // That Freshet sent to the database for all reads: probes and fills.
+  std::uint64_t direct_reads = 0;      // By SQL, each paired with reads of the same key through Freshet.
   std::uint64_t checked = 0;           // Reads of both kinds, each against the legal history of its key.
   std::uint64_t contended = 0;         // Those during which another client's write on the key was in flight.
   std::uint64_t violations = 0;
   base::Histogram read_ns;             // Of the clients at full speed.
-  base::Histogram paired_ns;           // Of the paired reads: through Freshet,
+  base::Histogram paired_ns;           // Of the paired reads: through Freshet, linearizable
+  base::Histogram bounded_ns;          // and bounded,
   base::Histogram direct_ns;           // and by SQL.
 };
 
@@ -44,8 +46,6 @@ class DemoScreen {
   std::size_t lines_shown_ = 0;
 };
 
-// "1,234,567".
-std::string with_commas(std::uint64_t number);
 // Three digits and a unit: "38 us", "1.25 ms".
 std::string latency_text(std::uint64_t ns);
 

@@ -2,10 +2,12 @@
 #include "cli/process_options.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/config_values.h"
+#include "cache/observed_options.h"
 
 namespace freshet::cli {
 namespace {
@@ -13,6 +15,25 @@ namespace {
 // Whole seconds, rounded up: a short time must not turn into "never".
 std::int64_t seconds_of(base::Nanoseconds duration) {
   return duration / base::kSecond + (duration % base::kSecond != 0 ? 1 : 0);
+}
+
+storage::Level level_of(const base::CollectionConfig& collection) {
+  if (collection.read_level == "bounded") return storage::Level::bounded;
+  return collection.read_level == "any" ? storage::Level::any : storage::Level::linearizable;
+}
+
+storage::CollectionSpec spec_of(const base::CollectionConfig& collection) {
+  storage::CollectionSpec spec;
+  spec.name = collection.name;
+  spec.table = collection.table;
+  spec.columns = collection.columns;
+  spec.query = collection.query;
+  spec.depends_on = collection.depends_on;
+  spec.declared = collection.declared;
+  spec.level = level_of(collection);
+  spec.bound = collection.bound;
+  spec.line = collection.line;
+  return spec;
 }
 
 }  // namespace
@@ -23,6 +44,7 @@ cache::EngineOptions engine_options(const base::Config& config) {
   options.data_directory = config.data_directory;
   options.relaxed_durability = config.durability == "relaxed-loses-last-writes";
   options.memory_bytes = static_cast<std::size_t>(config.memory_bytes);
+  options.policy = config.policy;
   options.cached_value_bytes_max = static_cast<std::size_t>(config.cached_value_bytes_max);
   options.fleet = config.fleet;
   options.for_share_dialect = config.guard_dialect == "for-share";
@@ -31,6 +53,16 @@ cache::EngineOptions engine_options(const base::Config& config) {
   options.lease = config.lease_duration;
   options.read_deadline = config.read_deadline;
   options.write_deadline = config.write_deadline;
+  options.key_value = config.key_value == "on";
+  for (const auto& collection : config.collections) options.collections.push_back(spec_of(collection));
+  // Two servers of one machine follow the database by two slots.
+  const auto port = config.listen.substr(config.listen.rfind(':') + 1);
+  options.node = fmt::format("{}_{}", cache::host_name(), port == "0" ? fmt::format("pid{}", getpid()) : port);
+  options.slot = config.slot;
+  options.publication = config.publication;
+  options.retained_wal_bytes_max = config.retained_wal_bytes_max;
+  options.fill_statements_max = static_cast<int>(config.fill_statements_max);
+  options.probe_interval = config.probe_interval;
   return options;
 }
 

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/config_schema.h"
+#include "eviction/policies.h"
+
 namespace freshet::cli {
 namespace {
 
@@ -20,6 +23,7 @@ TEST(ProcessOptions, CarryEverySettingToTheEngine) {
   config.durability = "relaxed-loses-last-writes";
   config.memory_bytes = 5 << 20;
   config.cached_value_bytes_max = 77;
+  config.policy = "lirs";
   config.fleet = "red";
   config.guard_dialect = "for-share";
   config.advisory_lock_class = -4;
@@ -27,12 +31,19 @@ TEST(ProcessOptions, CarryEverySettingToTheEngine) {
   config.lease_duration = 11;
   config.read_deadline = 12;
   config.write_deadline = 13;
+  config.key_value = "off";
+  config.slot = "my_slot";
+  config.publication = "my_publication";
+  config.retained_wal_bytes_max = 9 << 20;
+  config.fill_statements_max = 7;
+  config.probe_interval = base::kMillisecond;
   const auto options = engine_options(config);
   EXPECT_EQ(options.storage_url, "postgres://h/d");
   EXPECT_EQ(options.data_directory, "elsewhere");
   EXPECT_TRUE(options.relaxed_durability);
   EXPECT_EQ(options.memory_bytes, std::size_t{5} << 20);
   EXPECT_EQ(options.cached_value_bytes_max, 77u);
+  EXPECT_EQ(options.policy, "lirs");
   EXPECT_EQ(options.fleet, "red");
   EXPECT_TRUE(options.for_share_dialect);
   EXPECT_EQ(options.advisory_lock_class, -4);
@@ -40,6 +51,47 @@ TEST(ProcessOptions, CarryEverySettingToTheEngine) {
   EXPECT_EQ(options.lease, 11);
   EXPECT_EQ(options.read_deadline, 12);
   EXPECT_EQ(options.write_deadline, 13);
+  EXPECT_FALSE(options.key_value);
+  EXPECT_EQ(options.slot, "my_slot");
+  EXPECT_EQ(options.publication, "my_publication");
+  EXPECT_EQ(options.retained_wal_bytes_max, 9 << 20);
+  EXPECT_EQ(options.fill_statements_max, 7);
+  EXPECT_EQ(options.probe_interval, base::kMillisecond);
+  EXPECT_TRUE(engine_options({}).key_value);
+  EXPECT_TRUE(engine_options({}).collections.empty());
+}
+
+TEST(ProcessOptions, CarryCollectionsToTheEngine) {
+  const auto config = base::parse_config(R"(
+[[collection]]
+name = "rows"
+table = "app.t"
+columns = { a = "b" }
+read_level = "bounded 50ms"
+[[collection]]
+name = "results"
+query = "SELECT 1"
+depends_on = ["u"]
+read_level = "any"
+[[collection]]
+name = "strict"
+table = "t"
+)", "f.toml");
+  ASSERT_TRUE(config) << config.error().what;
+  const auto specs = engine_options(*config).collections;
+  ASSERT_EQ(specs.size(), 3u);
+  EXPECT_EQ(specs[0].name, "rows");
+  EXPECT_EQ(specs[0].table, "app.t");
+  EXPECT_EQ(specs[0].columns, (std::vector<std::pair<std::string, std::string>>{{"a", "b"}}));
+  EXPECT_EQ(specs[0].level, storage::Level::bounded);
+  EXPECT_EQ(specs[0].bound, 50 * base::kMillisecond);
+  EXPECT_EQ(specs[0].line, 2);
+  EXPECT_FALSE(specs[0].declared);
+  EXPECT_EQ(specs[1].query, "SELECT 1");
+  EXPECT_EQ(specs[1].depends_on, std::vector<std::string>{"u"});
+  EXPECT_TRUE(specs[1].declared);
+  EXPECT_EQ(specs[1].level, storage::Level::any);
+  EXPECT_EQ(specs[2].level, storage::Level::linearizable);
 }
 
 TEST(ProcessOptions, CarryEverySettingToTheServer) {
@@ -79,6 +131,14 @@ TEST(LiveSettings, ListBothNamesButNoSecrets) {
   EXPECT_THAT(all, Contains(Pair("appendonly", "no")));
   EXPECT_THAT(all, Not(Contains(Key("server.password"))));
   for (const auto& [name, text] : all) EXPECT_THAT(text, Not(HasSubstr("hunter2"))) << name;
+}
+
+TEST(LiveSettings, NameThePoliciesThatThereAre) {
+  const auto choices = base::choices_of(*base::find_setting("cache.policy"));
+  const auto policies = eviction::table_policies();
+  ASSERT_EQ(choices.size(), policies.size());
+  for (std::size_t i = 0; i < choices.size(); ++i) EXPECT_EQ(choices[i], policies[i].name);
+  EXPECT_EQ(base::Config{}.policy, eviction::kDefaultPolicy);
 }
 
 TEST(LiveSettings, ChangeByEitherNameAndTellIt) {

@@ -3,28 +3,16 @@
 #include <fmt/format.h>
 
 #include "base/config_schema.h"
+#include "base/config_values.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/process_options.h"
 #include "cli/stop_signals.h"
+#include "eviction/policies.h"
 #include "server/server.h"
 
 namespace freshet::cli {
 namespace {
-
-// A text in quotes, as TOML reads it.
-std::string toml_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
 
 void print_config(const base::Config& config) {
   std::string_view section;
@@ -38,34 +26,52 @@ void print_config(const base::Config& config) {
     if (setting.secret && text != base::text_of({}, setting)) {
       fmt::print("# {} is set\n", setting.name());
     } else {
-      fmt::print("{} = {}\n", setting.name(), number ? text : toml_text(text));
+      fmt::print("{} = {}\n", setting.name(), number ? text : base::quote_toml(text));
     }
   }
+  for (const auto& collection : config.collections) fmt::print("\n{}", base::text_of(collection));
 }
 
-// How long the word "ready" waits for the keys to be writable and cacheable, and how often it looks.
-constexpr auto kOwnershipPatience = 5 * base::kSecond;
-constexpr auto kOwnershipPoll = 2 * base::kMillisecond;
+// How long the word "ready" waits for keys to be writable and cacheable, and how often it looks.
+constexpr auto kReadyPatience = 5 * base::kSecond;
+constexpr auto kReadyPoll = 2 * base::kMillisecond;
 
-// Waits until this node owns and guards every slot, or another holder is known, or its patience is over, and says which it
-// was. Gives the signal that told it to stop meanwhile, if one did.
-std::optional<int> wait_for_ownership(const cache::Engine& engine, StopSignals& signals) {
-  const auto begin = base::now();
-  while (engine.stats().slots_guarded < base::kSlots) {
-    const auto status = engine.ownership_status();
-    if (!status.holder.empty() && status.period == 0) {
-      base::log_warning("serve", "another holder owns the keys: reads go to storage, and writes fail meanwhile. {}",
-                        status.detail);
-      return std::nullopt;
-    }
-    if (base::now() - begin >= kOwnershipPatience) {
-      base::log_warning("serve", "{} of {} slots guarded after {} s: reads go to storage, and writes fail or wait. {}",
-                        engine.stats().slots_guarded, base::kSlots, kOwnershipPatience / base::kSecond, status.detail);
-      return std::nullopt;
-    }
-    if (const auto signal = signals.wait(kOwnershipPoll)) return signal;
+// Whether the key-value table, if it is offered, is this node's; or why that will not be soon.
+bool owns_keys(const cache::Engine& engine, bool& other_holder) {
+  if (engine.stats().slots_guarded == base::kSlots) return true;
+  const auto status = engine.ownership_status();
+  other_holder = !status.holder.empty() && status.period == 0;
+  return false;
+}
+
+void report_ownership(const cache::Engine& engine, bool other_holder) {
+  const auto status = engine.ownership_status();
+  if (other_holder) {
+    return base::log_warning("serve", "another holder owns the keys: reads go to storage, and writes fail meanwhile. {}",
+                             status.detail);
   }
-  base::log_info("serve", "this node owns and guards every slot after {} ms", (base::now() - begin) / base::kMillisecond);
+  base::log_warning("serve", "{} of {} slots guarded after {} s: reads go to storage, and writes fail or wait. {}",
+                    engine.stats().slots_guarded, base::kSlots, kReadyPatience / base::kSecond, status.detail);
+}
+
+// Waits until this node owns and guards every slot and follows the change stream, as far as it has to, or another holder is
+// known, or its patience is over, and says which it was. Gives the signal that told it to stop meanwhile, if one did.
+std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& config, StopSignals& signals) {
+  const auto begin = base::now();
+  bool owns = config.key_value == "off", follows = config.collections.empty(), other_holder = false;
+  while (!(owns && follows) && !(other_holder && follows) && base::now() - begin < kReadyPatience) {
+    owns = owns || owns_keys(engine, other_holder);
+    follows = follows || engine.stats().observed.streaming;
+    if (const auto signal = signals.wait(kReadyPoll)) return signal;
+  }
+  if (!owns) report_ownership(engine, other_holder);
+  if (!follows) {
+    base::log_warning("serve", "the change stream is not followed after {} s: reads of observed collections go to the "
+                      "database. {}", kReadyPatience / base::kSecond, engine.stream_status().detail);
+  }
+  if (owns && follows) {
+    base::log_info("serve", "everything can be cached after {} ms", (base::now() - begin) / base::kMillisecond);
+  }
   return std::nullopt;
 }
 
@@ -86,11 +92,12 @@ int serve(const base::Config& config) {
   settings.on_change([&](const base::Config& changed) {
     base::set_log_level(*base::parse_log_level(changed.log_level));
     (*engine)->set_memory(static_cast<std::size_t>(changed.memory_bytes));
+    (*engine)->set_policy(*eviction::table_policy(changed.policy));
     const auto options = server_options(changed);
     (*server)->set_clients_max(options.clients_max);
     (*server)->set_idle_timeout(options.idle_timeout_seconds);
   });
-  auto signal = wait_for_ownership(**engine, signals);
+  auto signal = wait_until_ready(**engine, config, signals);
   if (!signal) {
     base::log_info("serve", "ready on {}, storage {}", (*server)->endpoint().to_text(),
                    config.storage_url == "embedded" ? "embedded in " + config.data_directory : std::string("PostgreSQL"));

@@ -2,6 +2,8 @@
 #include "cli/stop_signals.h"
 
 #include <pthread.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,7 +17,10 @@ StopSignals::StopSignals() {
   sigaddset(&signals_, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  descriptor_ = signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK);
 }
+
+StopSignals::~StopSignals() { ::close(descriptor_); }
 
 std::optional<int> StopSignals::wait(base::Nanoseconds wait) {
   // A year and no longer: not every kernel adds a larger time to its own clock without overflow.

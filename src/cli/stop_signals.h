@@ -14,12 +14,19 @@ class StopSignals {
  public:
   // Keeps the signals from this thread, and so from those that it starts; and SIGPIPE from everybody.
   StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
 
   // The first signal; nothing if none came within `wait`. From then on the next one ends the process at once.
   std::optional<int> wait(base::Nanoseconds wait = base::kForever);
 
+  // Readable while a signal waits to be taken, for whoever waits for other things as well.
+  int descriptor() const { return descriptor_; }
+
  private:
   sigset_t signals_;
+  int descriptor_ = -1;
 };
 
 }  // namespace freshet::cli

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "freshet/result.h"
@@ -60,6 +61,8 @@ class Connection {
   std::size_t unanswered() const { return unanswered_; }
 
   bool is_open() const { return descriptor_ >= 0; }
+  // Gives the socket up (not blocking), for an event loop of the caller's; nothing may be outstanding. The caller closes it.
+  int release() { return std::exchange(descriptor_, -1); }
   void close();
 
  private:

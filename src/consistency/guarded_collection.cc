@@ -11,11 +11,15 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
       protections_(protections),
       limits_(limits),
       guards_(storage, loop, protections, limits.guards) {
-  // Entries of a lost slice prove nothing any more: they go, off the thread that told of the change.
+  // Entries of a lost slice prove nothing any more: they go, off the thread that told of the change. The table may hold
+  // other collections' entries too, with witnesses of their own.
   guards_.on_removed([this] {
     loop_.post([this] {
       const auto now = base::now();
-      table_.erase_if([this, now](const memory::Entry& entry) { return !is_proven(entry, now); });
+      table_.erase_if([this, now](const memory::Entry& entry) {
+        return dynamic_cast<const ownership::SliceHandle*>(entry.witness()) != nullptr && !is_proven(entry, now);
+      });
+      if (loss_listener_) loss_listener_();
     });
   });
 }
@@ -52,6 +56,14 @@ void GuardedCollection::follow_database_clock() {
     if (health) note_database_clock(health->database_ms);
     loop_.after(limits_.clock_period, [this] { follow_database_clock(); });
   });
+}
+
+std::optional<GuardedCollection::WriteMark> GuardedCollection::write_mark(std::string_view key) {
+  const auto guard = guard_of(key);
+  if (!guard) return std::nullopt;
+  auto& shard = shard_of(base::hash_of(key));
+  std::lock_guard lock(shard.mutex);
+  return WriteMark{guard->slice(), shard.writes_begun};
 }
 
 CollectionStats GuardedCollection::stats() const {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,8 @@ class GuardedCollection {
   GuardedCollection(memory::Table& table, storage::Storage& storage, net::Loop& loop, Protections protections = {},
                     CollectionLimits limits = {});
 
+  // Called on the loop's thread when slices were lost: others may write their keys now. Set once, before follow().
+  void on_loss(std::function<void()> listener) { loss_listener_ = std::move(listener); }
   // Takes over the ownership's changes. Call once.
   void follow(ownership::Ownership& ownership);
   void stop();
@@ -62,6 +65,11 @@ class GuardedCollection {
   bool is_proven(const memory::Entry& entry, base::Nanoseconds now) const {
     if (!protections_.lease_check) return true;
     return static_cast<const ownership::SliceHandle*>(entry.witness())->is_still_assigned(now);
+  }
+  // The same for a copy taken without a lock, by the witness that it came with (memory::Table::copy).
+  bool is_proven(const memory::Witness* witness, base::Nanoseconds now) const {
+    if (!protections_.lease_check) return true;
+    return ownership::SliceHandle::seems_still_assigned(witness, now);
   }
   // True if the record's deadline has passed, as far as this node knows the database's clock.
   bool seems_due(std::int64_t expires_at_ms) const {
@@ -79,6 +87,15 @@ class GuardedCollection {
   // Writes as one transaction. Tokens, operation id and attempt deadlines are filled in here.
   void write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              storage::Callback<storage::WriteReply> done);
+
+  // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
+  // Nullopt: it does not own the key. For what has no versions to compare: keys that storage does not remember.
+  struct WriteMark {
+    ownership::SliceRef slice;
+    std::uint64_t writes_begun = 0;
+    friend bool operator==(const WriteMark&, const WriteMark&) = default;
+  };
+  std::optional<WriteMark> write_mark(std::string_view key);
 
   GuardRef guard_of(std::string_view key) const { return guards_.current(base::slot_of(key), base::now()); }
   CollectionStats stats() const;
@@ -129,6 +146,7 @@ class GuardedCollection {
   const Protections protections_;
   const CollectionLimits limits_;
   Guards guards_;
+  std::function<void()> loss_listener_;
   std::array<OperationShard, kShards> shards_;
   std::atomic<bool> stopped_{false};
   std::atomic<std::int64_t> clock_offset_ms_{kClockUnknown};

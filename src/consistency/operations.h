@@ -81,6 +81,7 @@ struct KeyOperations {
 class OperationShard {
  public:
   std::mutex mutex;
+  std::uint64_t writes_begun = 0;
 
   KeyOperations& at(const std::string& key) { return keys_[key]; }
   KeyOperations* find(const std::string& key) {

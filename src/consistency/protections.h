@@ -25,6 +25,24 @@ struct Protections {
   FRESHET_PROTECTION fence_unknown = true;
 };
 
+// Of observed collections.
+struct ObservedProtections {
+  // A change is applied only once a snapshot shows it.
+  FRESHET_PROTECTION hold_until_visible = true;
+  // A fill collects the changes of its keys that are held or arrive while it is in flight.
+  FRESHET_PROTECTION collect_during_fill = true;
+  // A read waits for a probe that was sent after it arrived.
+  FRESHET_PROTECTION probe_after_read = true;
+  // Changes that an entry's own fill already showed are not applied to it again.
+  FRESHET_PROTECTION ignore_what_fill_shows = true;
+  // A different catalog fingerprint drops what it concerns.
+  FRESHET_PROTECTION fingerprint = true;
+  // A stream that does not reach a probe's position is nudged.
+  FRESHET_PROTECTION nudge = true;
+  // The slot is confirmed only up to the first held change.
+  FRESHET_PROTECTION bounded_confirmation = true;
+};
+
 #undef FRESHET_PROTECTION
 
 }  // namespace freshet::consistency

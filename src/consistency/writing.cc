@@ -62,6 +62,7 @@ bool GuardedCollection::register_part(WritePart& part) {
   if (operations.unknown == 0 && part.guard) {
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
+    ++shard.writes_begun;
     return true;
   }
   shard.remove_if_idle(part.key);

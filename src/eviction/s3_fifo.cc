@@ -16,7 +16,7 @@ void S3Fifo::on_insert(Entry& entry) {
 
 void S3Fifo::on_replace(Entry& earlier, Entry& replacement) {
   replacement.queue() = earlier.queue();
-  replacement.frequency() = earlier.frequency();
+  set_frequency(replacement, earlier.frequency());
   queue_of(earlier).replace(earlier, replacement);
 }
 
@@ -35,7 +35,7 @@ Entry* S3Fifo::take_victim() {
       return tail;
     }
     if (!from_small && tail->frequency() == 0) return tail;
-    tail->frequency() = from_small ? 0 : tail->frequency() - 1;
+    set_frequency(*tail, from_small ? 0 : static_cast<std::uint8_t>(tail->frequency() - 1));
     enter_main(*tail);
   }
   ghosts_.trim(0);
@@ -52,10 +52,6 @@ void S3Fifo::enter_main(Entry& entry) {
 void S3Fifo::remember(const Entry& entry) {
   const std::size_t objects = small_.size() + main_.size() + 1;
   ghosts_.push(fingerprint_of(entry), objects * (kSmallPart - 1) / kSmallPart);
-}
-
-std::unique_ptr<memory::EvictionPolicy> make_s3_fifo(std::size_t shard_capacity_bytes) {
-  return std::make_unique<S3Fifo>(shard_capacity_bytes);
 }
 
 }  // namespace freshet::eviction

@@ -14,13 +14,13 @@
 // a read. And an entry that is erased though it had earned its place (it is in main, or would have moved there) is
 // remembered as a ghost, so that it comes back to main: being outdated does not make it cold.
 //
-// Time: a hit is one increment. An eviction may pass over objects, but only as often as hits have counted.
+// Time: a hit is one increment, and none once the count is full: such entries are marked as settled. An eviction may pass
+// over objects, but only as often as hits have counted.
 // May use base and memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "eviction/ghost_queue.h"
 #include "memory/entry_list.h"
@@ -36,9 +36,10 @@ class S3Fifo final : public memory::EvictionPolicy {
 
   explicit S3Fifo(std::size_t capacity_bytes) { set_capacity(capacity_bytes); }
 
+  bool admit(std::uint64_t, std::size_t) override { return true; }
   void on_insert(memory::Entry& entry) override;
   void on_hit(memory::Entry& entry) override {
-    if (entry.frequency() < kFrequencyMax) ++entry.frequency();
+    if (entry.frequency() < kFrequencyMax) set_frequency(entry, static_cast<std::uint8_t>(entry.frequency() + 1));
   }
   void on_replace(memory::Entry& earlier, memory::Entry& replacement) override;
   void on_erase(memory::Entry& entry) override;
@@ -51,6 +52,11 @@ class S3Fifo final : public memory::EvictionPolicy {
 
   static std::uint32_t fingerprint_of(const memory::Entry& entry) { return static_cast<std::uint32_t>(entry.hash()); }
   memory::EntryList& queue_of(memory::Entry& entry) { return entry.queue() == kSmall ? small_ : main_; }
+  // A count that is full has nothing to gain from further hits.
+  static void set_frequency(memory::Entry& entry, std::uint8_t frequency) {
+    entry.frequency() = frequency;
+    entry.set_settled(frequency == kFrequencyMax);
+  }
   void enter_main(memory::Entry& entry);
   void remember(const memory::Entry& entry);
 
@@ -59,8 +65,5 @@ class S3Fifo final : public memory::EvictionPolicy {
   GhostQueue ghosts_;
   std::size_t small_bytes_ = 0;  // The small queue's part.
 };
-
-// A memory::PolicyFactory.
-std::unique_ptr<memory::EvictionPolicy> make_s3_fifo(std::size_t shard_capacity_bytes);
 
 }  // namespace freshet::eviction

@@ -12,7 +12,7 @@
 
 #include "base/random.h"
 #include "base/slot.h"
-#include "eviction/lru.h"
+#include "eviction/policies.h"
 #include "memory/table.h"
 
 namespace freshet::eviction {
@@ -103,6 +103,24 @@ TEST(S3Fifo, OneHitIsNotEnoughToStay) {
   Driver cache(4 * kEntryBytes);
   for (const char key : std::string("AABCDE")) cache.request(static_cast<std::uint64_t>(key));
   EXPECT_EQ(cache.victims(), std::vector<std::uint64_t>{'A'});
+}
+
+TEST(S3Fifo, AnEntryIsSettledWhileItsCountIsFull) {
+  S3Fifo policy(1 << 20);
+  const memory::EntryRef entry(Entry::make({.hash = 1}), /*add_ref=*/false);
+  const memory::EntryRef replacement(Entry::make({.hash = 1}), /*add_ref=*/false);
+  auto& first = const_cast<Entry&>(*entry);
+  auto& second = const_cast<Entry&>(*replacement);
+  policy.on_insert(first);
+  for (int hits = 0; hits < S3Fifo::kFrequencyMax; ++hits) {
+    EXPECT_FALSE(first.settled()) << hits;
+    policy.on_hit(first);
+  }
+  EXPECT_TRUE(first.settled());
+  policy.on_replace(first, second);
+  EXPECT_TRUE(second.settled());
+  EXPECT_EQ(policy.take_victim(), &second) << "to main, its count cleared, and out";
+  EXPECT_FALSE(second.settled());
 }
 
 TEST(S3Fifo, AnErasedEntryThatHadEarnedItsPlaceComesBackToMain) {
@@ -258,8 +276,8 @@ int hot_keys_after_a_scan(memory::PolicyFactory policy) {
 }
 
 TEST(S3Fifo, AScanDoesNotFlushTheHotKeys) {
-  EXPECT_EQ(hot_keys_after_a_scan(make_s3_fifo), 100);
-  EXPECT_EQ(hot_keys_after_a_scan(make_lru), 0) << "the scan was too short to show anything";
+  EXPECT_EQ(hot_keys_after_a_scan(table_policy("s3fifo")->make), 100);
+  EXPECT_EQ(hot_keys_after_a_scan(table_policy("lru")->make), 0) << "the scan was too short to show anything";
 }
 
 }  // namespace

@@ -5,11 +5,11 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "base/slot.h"
-#include "eviction/lru.h"
-#include "eviction/s3_fifo.h"
+#include "eviction/policies.h"
 #include "memory/table.h"
 
 namespace freshet::eviction {
@@ -49,6 +49,10 @@ class Comparison {
   }
 
   void set_capacity(std::size_t bytes) { table_.set_capacity(bytes); }
+  void set_policy(base::Random& random) {
+    const auto policies = table_policies();
+    table_.set_policy(policies[random.below(policies.size())].make);
+  }
 
   // Everything that the table holds is what was last inserted, within its bytes.
   void check_subset() {
@@ -115,12 +119,12 @@ class Comparison {
   std::uint64_t replaced_ = 0;
 };
 
-class TableProperty : public testing::TestWithParam<memory::PolicyFactory> {};
+class TableProperty : public testing::TestWithParam<std::string> {};
 
 TEST_P(TableProperty, IsTheMapWhileEverythingFits) {
   EXPECT_TRUE(rc::check("large", [] {
     const auto shards = *rc::gen::element(1u, 2u, 16u);
-    Comparison run(GetParam(), std::size_t{1} << 24, shards, *rc::gen::arbitrary<std::uint64_t>());
+    Comparison run(table_policy(GetParam())->make, std::size_t{1} << 24, shards, *rc::gen::arbitrary<std::uint64_t>());
     for (int i = 0; i < 300; ++i) {
       run.step();
       run.check_exact();
@@ -132,18 +136,23 @@ TEST_P(TableProperty, IsASubsetOfTheMapWithinItsBytes) {
   EXPECT_TRUE(rc::check("small", [] {
     const auto shards = *rc::gen::element(1u, 2u, 4u);
     base::Random random(*rc::gen::arbitrary<std::uint64_t>());
-    Comparison run(GetParam(), 500 + random.below(10'000), shards, random());
+    Comparison run(table_policy(GetParam())->make, 500 + random.below(10'000), shards, random());
     for (int i = 0; i < 300; ++i) {
       run.step();
       if (random.chance(0.02)) run.set_capacity(random.below(10'000));
+      if (random.chance(0.02)) run.set_policy(random);
       run.check_subset();
     }
     RC_CLASSIFY(run.evicted() > 50);
   }));
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, TableProperty, testing::Values(make_s3_fifo, make_lru),
-                         [](const auto& test) { return std::string(test.index == 0 ? "S3Fifo" : "Lru"); });
+INSTANTIATE_TEST_SUITE_P(Policies, TableProperty, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const TablePolicy& policy : table_policies()) names.emplace_back(policy.name);
+                           return names;
+                         }()),
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace freshet::eviction

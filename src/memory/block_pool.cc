@@ -6,7 +6,9 @@
 #include <mutex>
 #include <new>
 
+#include "memory/address_ranges.h"
 #include "memory/block_poison.h"
+#include "memory/sequence.h"
 
 namespace freshet::memory {
 namespace {
@@ -48,9 +50,11 @@ BlockPool::~BlockPool() {
   assert(spares_ == regions_ && "blocks are still in use");
   while (Region* region = by_free_pages_[kPagesARegion].front()) {
     by_free_pages_[kPagesARegion].remove(*region);
-    Region::unmap(region);
+    Region::give_back(region);
   }
 }
+
+bool BlockPool::stays_mapped(std::size_t bytes) { return source_of(bytes) != Source::system; }
 
 std::size_t BlockPool::footprint_of(std::size_t bytes) {
   switch (source_of(bytes)) {
@@ -68,12 +72,13 @@ void* BlockPool::allocate(std::size_t bytes) {
     case Source::block: block = allocate_block(block_class_of(bytes)); break;
     case Source::pages: block = take_whole_pages(round_up(bytes, kPageBytes) / kPageBytes); break;
     case Source::regions:
-      block = map_memory(round_up(bytes, kRegionBytes));
+      block = AddressRanges::shared().take(round_up(bytes, kRegionBytes));
       mapped_bytes_.fetch_add(round_up(bytes, kRegionBytes), std::memory_order_relaxed);
-      return block;
+      break;
     case Source::system: return ::operator new(bytes);
   }
   unpoison(block, bytes);
+  release_fence();  // Before the caller's writes: memory/sequence.h.
   return block;
 }
 
@@ -85,7 +90,7 @@ void BlockPool::free(void* block, std::size_t bytes) {
       return give_back_pages(static_cast<std::byte*>(block), round_up(bytes, kPageBytes) / kPageBytes);
     case Source::regions:
       mapped_bytes_.fetch_sub(round_up(bytes, kRegionBytes), std::memory_order_relaxed);
-      return unmap_memory(block, round_up(bytes, kRegionBytes));
+      return AddressRanges::shared().give_back(block, round_up(bytes, kRegionBytes));
     case Source::system: return ::operator delete(block);
   }
 }
@@ -185,7 +190,7 @@ std::byte* BlockPool::take_pages(std::size_t count, FindPages find) {
       return take_pages_of(*region, first, count);
     }
   }
-  Region& fresh = *Region::map();
+  Region& fresh = *Region::make();
   mapped_bytes_.fetch_add(kRegionBytes, std::memory_order_relaxed);
   std::lock_guard hold(regions_lock_);
   ++regions_;
@@ -210,7 +215,7 @@ void BlockPool::give_back_pages(std::byte* memory, std::size_t count) {
   while (Region* spare = leaving.front()) {
     leaving.remove(*spare);
     mapped_bytes_.fetch_sub(kRegionBytes, std::memory_order_relaxed);
-    Region::unmap(spare);
+    Region::give_back(spare);
   }
 }
 

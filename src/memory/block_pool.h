@@ -3,11 +3,13 @@
 //
 // A request takes a block of its class (memory/block_classes.h), whole pages of a region, whole regions, or, where these
 // would leave too much of it unused, a block of operator new. The free pages of all regions are common to all classes: a
-// page whose blocks are all free returns to them, and a region whose pages are all free returns to the system but for a
-// reserve.
+// page whose blocks are all free returns to them, and the memory of a region whose pages are all free returns to the system
+// but for a reserve.
+// What was once in a region stays mapped for ever (memory/address_ranges.h), so that readers without a lock may read a block
+// that has just been given back: whatever they find there, they find memory.
 // Blocks come from the fullest page of their class and pages from the fullest region, so that sparse ones drain.
 //
-// What it maps beyond the footprints of what is in use: the free blocks of partly used pages (while memory only grows, one
+// What it takes beyond the footprints of what is in use: the free blocks of partly used pages (while memory only grows, one
 // page a class; after that what is left between blocks that stay, as in every allocator that does not move them), the free
 // pages of partly used regions (less than one region while memory only grows), and the reserve. The tests hold it to this,
 // while sizes change eightfold and back: a page a class, two regions, and of the footprints a quarter if the oldest leave,
@@ -42,6 +44,8 @@ class BlockPool {
   static BlockPool& shared();
   // What a block of so many bytes costs: its own rounding, and its part of the pages' unusable ends and the headers.
   static std::size_t footprint_of(std::size_t bytes);
+  // Whether a block of so many bytes may be read when it has been given back; all powers of two are such.
+  static bool stays_mapped(std::size_t bytes);
 
   BlockPool() = default;
   ~BlockPool();  // All blocks have been given back.
@@ -52,7 +56,7 @@ class BlockPool {
   void* allocate(std::size_t bytes);
   // `bytes` as it was asked for.
   void free(void* block, std::size_t bytes);
-  // What is mapped now, whether in use or not. Blocks of operator new are not counted.
+  // What it has of the system's memory now, whether in use or not. Blocks of operator new are not counted.
   std::size_t mapped_bytes() const { return mapped_bytes_.load(std::memory_order_relaxed); }
 
  private:

@@ -1,56 +1,13 @@
 // Regions and their pages. See memory/block_region.h.
 #include "memory/block_region.h"
 
-#include <sys/mman.h>
-
 #include <cassert>
 #include <new>
 
+#include "memory/address_ranges.h"
 #include "memory/block_poison.h"
 
 namespace freshet::memory {
-namespace {
-
-void* map_anywhere(std::size_t bytes) {
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  return memory;
-}
-
-bool is_aligned(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory) % kRegionBytes == 0; }
-
-// The kernel often aligns such a mapping by itself. If not: more than is needed, and what is too much goes back.
-void* map_aligned(std::size_t bytes) {
-  void* const lucky = map_anywhere(bytes);
-  if (is_aligned(lucky)) return lucky;
-  munmap(lucky, bytes);
-  auto* const wide = static_cast<std::byte*>(map_anywhere(bytes + kRegionBytes));
-  const std::size_t before = kRegionBytes - reinterpret_cast<std::uintptr_t>(wide) % kRegionBytes;
-  if (before == kRegionBytes) {
-    munmap(wide + bytes, kRegionBytes);
-    return wide;
-  }
-  munmap(wide, before);
-  munmap(wide + before + bytes, kRegionBytes - before);
-  return wide + before;
-}
-
-}  // namespace
-
-void* map_memory(std::size_t bytes) {
-  assert(bytes % kRegionBytes == 0);
-  void* const memory = map_aligned(bytes);
-#if defined(MADV_HUGEPAGE)
-  madvise(memory, bytes, MADV_HUGEPAGE);  // A wish: refused, it costs speed and nothing else.
-#endif
-  announce_memory(memory, bytes);
-  return memory;
-}
-
-void unmap_memory(void* memory, std::size_t bytes) {
-  renounce_memory(memory, bytes);
-  munmap(memory, bytes);
-}
 
 void BlockPage::start(const BlockClass& of, std::byte* first_block, std::size_t block_count) {
   first = first_block;
@@ -82,15 +39,15 @@ void BlockPage::give_back(void* block) {
   --used;
 }
 
-Region* Region::map() {
-  auto* const region = new (map_memory(kRegionBytes)) Region;
+Region* Region::make() {
+  auto* const region = new (AddressRanges::shared().take(kRegionBytes)) Region;
   poison(region->memory() + kRegionHeaderBytes, kRegionBytes - kRegionHeaderBytes);
   return region;
 }
 
-void Region::unmap(Region* region) {
+void Region::give_back(Region* region) {
   assert(region->free_ == UINT32_MAX);
-  unmap_memory(region, kRegionBytes);
+  AddressRanges::shared().give_back(region, kRegionBytes);
 }
 
 BlockPage& Region::start_page(std::size_t number, const BlockClass& of) {

@@ -1,6 +1,6 @@
 // A region of the block pool: two megabytes of memory in one huge page, with a header that describes its pages. Nothing here
 // locks; memory/block_pool.h says which lock guards what. The bookkeeping of blocks is bits in the header, so that a free
-// block is never touched. May use the standard library and the system's mmap.
+// block is never touched. May use the standard library.
 #pragma once
 
 #include <array>
@@ -11,11 +11,6 @@
 #include "memory/block_classes.h"
 
 namespace freshet::memory {
-
-// Memory from the system, aligned to kRegionBytes, huge pages wished for; where the kernel has none to give, ordinary pages
-// serve. `bytes` is a multiple of kRegionBytes. Throws std::bad_alloc as operator new does.
-void* map_memory(std::size_t bytes);
-void unmap_memory(void* memory, std::size_t bytes);
 
 // A list through the links inside its members.
 template <typename Member>
@@ -59,8 +54,8 @@ struct BlockPage {
 
 class Region {
  public:
-  static Region* map();
-  static void unmap(Region* region);
+  static Region* make();
+  static void give_back(Region* region);
   static Region& of(const void* block) {
     return *reinterpret_cast<Region*>(reinterpret_cast<std::uintptr_t>(block) / kRegionBytes * kRegionBytes);
   }

@@ -2,7 +2,11 @@
 // reference; a reader that pins an entry holds another and may keep it after it has left the table.
 //
 // Everything that a reader sees never changes once the entry is made. What the eviction policy keeps in it (the queue's
-// links, its mark, the frequency) is touched only under the lock of the shard that holds it. May use base only.
+// links, its mark, the frequency) is touched only under the lock of the shard that holds it.
+//
+// Readers without the lock (memory/unlocked_reader.h) may still be reading when the entry is gone. So its block comes from
+// memory that stays mapped; a payload of a size for which the pool has none stands outlined, in a block of its own that such
+// readers leave alone. May use base only.
 #pragma once
 
 #include <atomic>
@@ -11,6 +15,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "memory/unlocked_read.h"
 #include "memory/witness.h"
 
 namespace freshet::memory {
@@ -45,15 +50,43 @@ class Entry {
   std::uint64_t hash() const { return hash_; }
   std::uint64_t version() const { return version_; }
   std::int64_t expires_at_ms() const { return expires_at_ms_; }
-  bool present() const { return present_; }
-  const Witness* witness() const { return witness_.get(); }
+  bool present() const { return shape_ & kPresent; }
+  const Witness* witness() const { return witness_; }
   std::size_t footprint() const { return footprint_of(key_bytes_, value_bytes_); }
 
   bool is(std::string_view key, std::uint64_t hash) const { return hash_ == hash && this->key() == key; }
 
-  // For the eviction policy, under the shard's lock: a counter and a mark whose meaning is the policy's own; 0 at first.
+  // For the eviction policy, under the shard's lock: a counter and a mark whose meaning is the policy's own, 0 at first; and
+  // for one that keeps no lists of entries (memory/entry_list.h) a number in place of the links. It is taken back by
+  // clear_slot() before the entry is forgotten.
   std::uint8_t& frequency() { return frequency_; }
   std::uint8_t& queue() { return queue_; }
+  std::uint32_t slot() const { return slot_; }
+  void set_slot(std::uint32_t slot) { slot_ = slot; }
+  void clear_slot() { towards_front_ = nullptr; }
+  // Settled: the policy has nothing to do at this entry's next hit, so that it need not be told (memory/policy.h).
+  bool settled() const { return settled_.load(std::memory_order_relaxed); }
+  void set_settled(bool settled) { settled_.store(settled, std::memory_order_relaxed); }
+
+  // What a reader without the lock sees of the header, which may be anything until it has validated it.
+  struct Glimpse {
+    std::uint64_t hash;
+    const Witness* witness;
+    std::uint64_t version;
+    std::int64_t expires_at_ms;
+    std::uint32_t key_bytes;
+    std::uint32_t value_bytes;
+    bool present;
+    bool outlined;
+    bool settled;
+  };
+  Glimpse glimpse() const {
+    const std::uint8_t shape = peek(shape_);
+    return {peek(hash_),        peek(witness_),         peek(version_),          peek(expires_at_ms_), peek(key_bytes_),
+            peek(value_bytes_), (shape & kPresent) != 0, (shape & kOutlined) != 0, peek(settled_)};
+  }
+  // The key and behind it the value, unless outlined.
+  const char* inline_payload() const { return reinterpret_cast<const char*>(this) + sizeof(Entry); }
 
   // Brings the lines that a hit reads towards the processor together, instead of one after the other.
   void prefetch() const {
@@ -71,27 +104,37 @@ class Entry {
   static constexpr std::size_t kLineBytes = 64;
   static constexpr std::size_t kPrefetchBytes = 3 * kLineBytes;  // The header, and a key and value of some 100 bytes.
 
-  explicit Entry(const NewEntry& from);
+  enum Shape : std::uint8_t { kPresent = 1, kOutlined = 2 };
+
+  Entry(const NewEntry& from, char* outlined);
   ~Entry() = default;
   static void destroy(const Entry* entry);
-  static constexpr std::size_t block_bytes_of(std::size_t key_bytes, std::size_t value_bytes) {
-    return sizeof(Entry) + key_bytes + value_bytes;
+  static bool is_outlined(std::size_t payload_bytes);
+  // The entry's own block, which ends with the payload or with where that is.
+  static std::size_t block_bytes_of(std::size_t payload_bytes) {
+    return sizeof(Entry) + (is_outlined(payload_bytes) ? sizeof(char*) : payload_bytes);
   }
 
-  const char* payload() const { return reinterpret_cast<const char*>(this + 1); }
+  std::size_t payload_bytes() const { return std::size_t{key_bytes_} + value_bytes_; }
+  char*& outlined_payload() const { return *reinterpret_cast<char**>(const_cast<char*>(inline_payload())); }
+  const char* payload() const { return shape_ & kOutlined ? outlined_payload() : inline_payload(); }
 
   // One cache line in all; the payload follows.
   const std::uint64_t hash_;
-  const WitnessRef witness_;
+  const Witness* const witness_;  // Counted.
   const std::uint64_t version_;
   const std::int64_t expires_at_ms_;
   const std::uint32_t key_bytes_;
   const std::uint32_t value_bytes_;
   mutable std::atomic<std::uint32_t> references_{1};
-  const bool present_;
+  const std::uint8_t shape_;
   std::uint8_t frequency_ = 0;
   std::uint8_t queue_ = 0;
-  Entry* towards_front_ = nullptr;
+  std::atomic<bool> settled_{false};
+  union {
+    Entry* towards_front_ = nullptr;
+    std::uint32_t slot_;
+  };
   Entry* towards_back_ = nullptr;
 };
 static_assert(sizeof(Entry) == 64 && alignof(Entry) <= 16);

@@ -19,6 +19,10 @@ class EntryList {
   bool empty() const { return front_ == nullptr; }
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return bytes_; }  // The sum of the footprints.
+  // Null if empty.
+  Entry* back() const { return back_; }
+  // The neighbour of an entry in the list; null at the front.
+  static Entry* towards_front(const Entry& entry) { return entry.towards_front_; }
 
   void push_front(Entry& entry) {
     assert(entry.towards_front_ == nullptr && entry.towards_back_ == nullptr);

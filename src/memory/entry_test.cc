@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "memory/block_pool.h"
 #include "memory/entry_list.h"
 
 namespace freshet::memory {
@@ -53,7 +54,11 @@ TEST(Entry, FootprintIsWhatThePoolTakesForIt) {
   EXPECT_EQ(Entry::footprint_of(0, 0), 65u);
   EXPECT_EQ(Entry::footprint_of(8, 8), Entry::footprint_of(1, 0));
   EXPECT_EQ(Entry::footprint_of(20, 100), 193u);
-  EXPECT_EQ(Entry::footprint_of(0, 1 << 20), (1u << 20) + 4096);
+  // Outlined: a block that says where the payload is, and the payload's own.
+  constexpr std::size_t kPayloadBytes = 9'600;
+  EXPECT_FALSE(BlockPool::stays_mapped(64 + kPayloadBytes));
+  EXPECT_EQ(Entry::footprint_of(100, kPayloadBytes - 100),
+            BlockPool::footprint_of(64 + 8) + BlockPool::footprint_of(kPayloadBytes));
 }
 
 class EntryListTest : public testing::Test {

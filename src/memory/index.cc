@@ -42,8 +42,8 @@ std::uint64_t Index::slot_of(const Entry& entry) {
   return tag_of(entry.hash()) << kAddressBits | address >> kAlignmentBits;
 }
 
-std::uint64_t* Index::Bucket::free_slot() {
-  return std::find(std::begin(slots), std::end(slots), 0);
+std::uint64_t& Index::Bucket::free_slot() {
+  return *std::find(std::begin(slots), std::end(slots), 0);
 }
 
 std::size_t Index::buckets_for(std::size_t entries) const {
@@ -65,7 +65,7 @@ Index::Position Index::position_of(const Entry& entry) const {
 void Index::put(std::uint64_t slot) {
   std::size_t i = tag_in(slot) & mask();
   while (first()[i].full()) i = (i + 1) & mask();
-  *first()[i].free_slot() = slot;
+  poke(first()[i].free_slot(), slot);
 }
 
 void Index::rebuild(std::size_t buckets) {
@@ -92,7 +92,7 @@ void Index::insert(Entry& entry) {
 void Index::replace(const Entry& earlier, Entry& replacement) {
   assert(earlier.hash() == replacement.hash());
   const Position position = position_of(earlier);
-  first()[position.bucket].slots[position.slot] = slot_of(replacement);
+  poke(first()[position.bucket].slots[position.slot], slot_of(replacement));
 }
 
 void Index::erase(const Entry& entry) {
@@ -115,13 +115,14 @@ bool Index::find_passed(std::size_t gap, std::size_t bucket, std::size_t& slot) 
 void Index::clear(Position gap) {
   Bucket* const all = first();
   bool was_full = all[gap.bucket].full();
-  all[gap.bucket].slots[gap.slot] = 0;
+  poke(all[gap.bucket].slots[gap.slot], std::uint64_t{0});
   for (std::size_t i = gap.bucket; was_full;) {
     i = (i + 1) & mask();
     was_full = all[i].full();
     std::size_t slot = 0;
     if (!find_passed(gap.bucket, i, slot)) continue;
-    all[gap.bucket].slots[gap.slot] = std::exchange(all[i].slots[slot], 0);
+    poke(all[gap.bucket].slots[gap.slot], all[i].slots[slot]);
+    poke(all[i].slots[slot], std::uint64_t{0});
     gap = {i, slot};
   }
 }

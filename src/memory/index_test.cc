@@ -117,7 +117,7 @@ TEST(Index, EmptyTakesNoMemoryAndFindsNothing) {
   EXPECT_EQ(index.bytes(), 0u);
   EXPECT_EQ(index.find("a", 0), nullptr);
   index.prefetch(0);
-  index.prefetch_entry(0);
+  index.prefetch_entry(0, [] { return true; });
   Entry& entry = make(1, 0);
   index.insert(entry);
   EXPECT_EQ(index.find("1", 0), &entry);

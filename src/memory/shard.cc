@@ -1,6 +1,7 @@
 // Changing a shard. See memory/shard.h.
 #include "memory/shard.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace freshet::memory {
@@ -9,6 +10,7 @@ void Shard::start(std::size_t capacity_bytes, std::unique_ptr<EvictionPolicy> po
   assert(policy && !policy_);
   policy_ = std::move(policy);
   capacity_bytes_ = capacity_bytes;
+  tell_capacity(bytes_beside_entries());
 }
 
 Shard::~Shard() {
@@ -22,7 +24,7 @@ bool Shard::has_room_for(const Entry& fresh) const {
 }
 
 bool Shard::insert(Entry& fresh, Leaving& leaving) {
-  std::lock_guard hold(lock_);
+  const Change change(*this);
   if (Entry* earlier = index_.find(fresh.key(), fresh.hash())) {
     index_.replace(*earlier, fresh);
     policy_->on_replace(*earlier, fresh);
@@ -30,6 +32,12 @@ bool Shard::insert(Entry& fresh, Leaving& leaving) {
     entry_bytes_ -= earlier->footprint();
     leaving.add(*earlier);
   } else {
+    if (!policy_->admit(fresh.hash(), fresh.footprint())) {
+      leaving.add(fresh);
+      ++declined_;
+      settle(leaving);
+      return false;
+    }
     while (!has_room_for(fresh)) {
       if (evict_one(leaving)) continue;
       leaving.add(fresh);
@@ -47,14 +55,14 @@ bool Shard::insert(Entry& fresh, Leaving& leaving) {
 }
 
 void Shard::refuse(std::string_view key, std::uint64_t hash, Leaving& leaving) {
-  std::lock_guard hold(lock_);
+  const Change change(*this);
   ++too_large_;
   if (Entry* entry = index_.find(key, hash)) take_out(*entry, leaving);
   settle(leaving);
 }
 
 bool Shard::erase(std::string_view key, std::uint64_t hash, Leaving& leaving) {
-  std::lock_guard hold(lock_);
+  const Change change(*this);
   Entry* entry = index_.find(key, hash);
   if (!entry) return false;
   take_out(*entry, leaving);
@@ -63,7 +71,7 @@ bool Shard::erase(std::string_view key, std::uint64_t hash, Leaving& leaving) {
 }
 
 std::size_t Shard::erase_if(base::FunctionRef<bool(const Entry&)> leaves, Leaving& leaving) {
-  std::lock_guard hold(lock_);
+  const Change change(*this);
   const std::size_t before = index_.size();
   index_.erase_if([&](Entry& entry) {
     if (!leaves(entry)) return false;
@@ -79,9 +87,25 @@ std::size_t Shard::erase_if(base::FunctionRef<bool(const Entry&)> leaves, Leavin
 }
 
 void Shard::set_capacity(std::size_t bytes, Leaving& leaving) {
-  std::lock_guard hold(lock_);
+  const Change change(*this);
   capacity_bytes_ = bytes;
-  policy_->set_capacity(bytes);
+  tell_capacity(bytes_beside_entries());
+  settle(leaving);
+}
+
+void Shard::set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving) {
+  const Change change(*this);
+  EntryList entries;
+  while (Entry* const entry = policy_->take_victim()) entries.push_front(*entry);
+  policy_ = std::move(policy);
+  told_bytes_ = 0;
+  tell_capacity(bytes_beside_entries());
+  while (Entry* const entry = entries.pop_back()) {
+    entry->frequency() = entry->queue() = 0;
+    entry->set_settled(false);
+    policy_->admit(entry->hash(), entry->footprint());  // Nobody is declined who is there already.
+    policy_->on_insert(*entry);
+  }
   settle(leaving);
 }
 
@@ -107,15 +131,26 @@ bool Shard::evict_one(Leaving& leaving) {
 // the shard with more than it may hold.
 void Shard::settle(Leaving& leaving) {
   index_.shrink_if_sparse();
-  while (used_bytes() > capacity_bytes_) {
-    if (!evict_one(leaving)) break;
+  std::size_t beside = bytes_beside_entries();
+  while (entry_bytes_ + beside > capacity_bytes_) {
+    const bool evicted = evict_one(leaving);
     index_.shrink_if_sparse();
+    beside = bytes_beside_entries();
+    if (!evicted) break;
   }
+  tell_capacity(beside);
+}
+
+void Shard::tell_capacity(std::size_t bytes_beside_entries) {
+  const std::size_t bytes = capacity_bytes_ - std::min(capacity_bytes_, bytes_beside_entries);
+  if (bytes == told_bytes_) return;
+  told_bytes_ = bytes;
+  policy_->set_capacity(bytes);
 }
 
 ShardStats Shard::stats() const {
   std::lock_guard hold(lock_);
-  return {index_.size(), used_bytes(), inserted_, evicted_, erased_, too_large_};
+  return {index_.size(), entry_bytes_ + bytes_beside_entries(), inserted_, evicted_, erased_, too_large_, declined_};
 }
 
 }  // namespace freshet::memory

@@ -54,11 +54,20 @@ std::size_t Table::erase_if(base::FunctionRef<bool(const Entry&)> leaves) {
 }
 
 void Table::set_capacity(std::size_t bytes) {
-  std::lock_guard hold(capacity_changes_);
+  std::lock_guard hold(changes_);
   capacity_bytes_.store(bytes, std::memory_order_relaxed);
   for (unsigned i = 0; i < shard_count_; ++i) {
     Leaving leaving;
     shards_[i].set_capacity(bytes / shard_count_, leaving);
+  }
+}
+
+void Table::set_policy(const PolicyFactory& make) {
+  std::lock_guard hold(changes_);
+  const std::size_t shard_bytes = capacity_bytes_.load(std::memory_order_relaxed) / shard_count_;
+  for (unsigned i = 0; i < shard_count_; ++i) {
+    Leaving leaving;
+    shards_[i].set_policy(make(shard_bytes), leaving);
   }
 }
 
@@ -73,6 +82,7 @@ TableStats Table::stats() const {
     total.evicted += shard.evicted;
     total.erased += shard.erased;
     total.too_large += shard.too_large;
+    total.declined += shard.declined;
   }
   return total;
 }

@@ -1,5 +1,5 @@
 // The table of cached entries: sharded by hash, bounded by bytes, callable from any thread. Each shard has one small lock;
-// a hit holds it for the look-up and the visit.
+// a visit holds it, a copy mostly does without.
 //
 // Memory knows nothing of consistency: who may be served is judged by whoever visits, from the entry's witness. Who leaves
 // when memory is full is asked of a policy (memory/policy.h), which the eviction room implements.
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +41,7 @@ struct TableStats {
   std::uint64_t evicted = 0;    // By the policy, for room.
   std::uint64_t erased = 0;
   std::uint64_t too_large = 0;  // Not taken.
+  std::uint64_t declined = 0;   // Not taken: the policy would rather not have them.
 };
 
 class Table {
@@ -56,10 +58,24 @@ class Table {
   bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
     return shard_of(hash).visit(key, hash, std::forward<Visit>(visitor));
   }
+  // Likewise, but counts no access: for those who look after the entries and do not read them.
+  template <typename Visit>
+  bool inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) const {
+    return shard_of(hash).inspect(key, hash, std::forward<Visit>(visitor));
+  }
+  // Copies the value into `to`, if it fits, and says in `copied` what it is of; false, and `to` undefined, if there is no
+  // such entry or is_current(const Witness*, expires_at_ms) says no. Takes the shard's lock only for the policy's sake, for
+  // large values, or if the shard keeps changing; counts an access where the policy cares. `is_current` may be asked several
+  // times, and about a witness that has ended meanwhile: it reads of it by peek only (memory/unlocked_read.h), and then the
+  // answer does not count.
+  template <typename IsCurrent>
+  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
+    return shard_of(hash).copy(key, hash, to, copied, is_current);
+  }
   // The entry, kept alive for as long as the caller holds it; null if absent. Counts an access.
   EntryRef pin(std::string_view key, std::uint64_t hash);
-  // Caches an entry in place of the key's earlier one, evicting others for room. False if it is too large. The earlier entry
-  // has left in either case: an insert says that it is outdated.
+  // Caches an entry in place of the key's earlier one, evicting others for room. False if it is too large, or the
+  // policy declines it. The earlier entry has left in either case: an insert says that it is outdated.
   bool insert(const NewEntry& entry);
   bool erase(std::string_view key, std::uint64_t hash);
   // Erases every entry for which `leaves` holds; one shard at a time. Returns how many left. `leaves` is called under the
@@ -72,6 +88,9 @@ class Table {
   void prefetch_entry(std::uint64_t hash) const { shard_of(hash).prefetch_entry(hash); }
   // Evicts what no longer fits before it returns.
   void set_capacity(std::size_t bytes);
+  // Every shard's policy is replaced by one that `make` returns; nothing is evicted for it but what the new policy's own
+  // bytes take. A shard is locked for as long as its entries take to be moved: some 50 ns each.
+  void set_policy(const PolicyFactory& make);
   TableStats stats() const;
 
  private:
@@ -82,7 +101,7 @@ class Table {
   const unsigned shard_shift_;  // 63 less the bits of shard_count_.
   const std::size_t value_bytes_max_;
   std::atomic<std::size_t> capacity_bytes_;
-  std::mutex capacity_changes_;  // Lets one change finish before the next.
+  std::mutex changes_;  // Of capacity and policy: lets one finish before the next.
   const std::unique_ptr<Shard[]> shards_;
 };
 

@@ -8,25 +8,10 @@
 #include <vector>
 
 #include "base/slot.h"
-#include "memory/entry_list.h"
+#include "memory/queue_policy.h"
 
 namespace freshet::memory {
 namespace {
-
-// First in, first out.
-class Fifo final : public EvictionPolicy {
- public:
-  void on_insert(Entry& entry) override { queue_.push_front(entry); }
-  void on_hit(Entry&) override {}
-  void on_replace(Entry& earlier, Entry& replacement) override { queue_.replace(earlier, replacement); }
-  void on_erase(Entry& entry) override { queue_.remove(entry); }
-  Entry* take_victim() override { return queue_.pop_back(); }
-  void set_capacity(std::size_t) override {}
-  std::size_t overhead_bytes() const override { return 0; }
-
- private:
-  EntryList queue_;
-};
 
 constexpr std::size_t kMiB = 1 << 20;
 
@@ -34,7 +19,7 @@ TableOptions options_of(std::size_t capacity_bytes, unsigned shards) {
   TableOptions options;
   options.capacity_bytes = capacity_bytes;
   options.shards = shards;
-  options.policy = [](std::size_t) { return std::make_unique<Fifo>(); };
+  options.policy = [](std::size_t) { return std::make_unique<QueuePolicy>(); };
   return options;
 }
 

@@ -1,9 +1,11 @@
 // What proves that a cached entry is current. Memory only keeps it alive with the entry and hands it back; the consistency
-// room gives it its meaning (a slice handle). May use the standard library and Boost's intrusive_ptr.
+// room gives it its meaning (a slice handle). A reader without the shard's lock may still look at a witness when it is gone,
+// so its memory comes from the block pool, which keeps it mapped. May use the standard library and Boost's intrusive_ptr.
 #pragma once
 
 #include <atomic>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstddef>
 #include <cstdint>
 
 namespace freshet::memory {
@@ -13,6 +15,9 @@ class Witness {
  public:
   Witness(const Witness&) = delete;
   Witness& operator=(const Witness&) = delete;
+
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* witness, std::size_t bytes);
 
  protected:
   Witness() = default;

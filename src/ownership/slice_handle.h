@@ -2,7 +2,7 @@
 // for one ownership period of one slice; when the slice is lost and won again there is a new handle, and the old one never
 // comes back to life. Everything cached carries the handle that it was cached under.
 //
-// May use base and memory's Witness. Thread-safe; is_still_assigned is one load.
+// May use base and memory's words for witnesses. Thread-safe; is_still_assigned is one load.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/slot.h"
+#include "memory/unlocked_read.h"
 #include "memory/witness.h"
 
 namespace freshet::ownership {
@@ -27,6 +28,12 @@ class SliceHandle final : public memory::Witness {
   // True if the slice was this node's throughout, up to `now`, which the caller read from the clock itself during its
   // operation: a flag kept by another thread proves nothing after a pause.
   bool is_still_assigned(base::Nanoseconds now) const { return now < deadline_.load(std::memory_order_acquire); }
+
+  // The same of the witness that a reader without a lock found at an entry, and which may have ended since: the answer
+  // counts only if the entry was there throughout (memory/unlocked_reader.h), for entries keep their witnesses.
+  FRESHET_UNLOCKED_READ static bool seems_still_assigned(const memory::Witness* witness, base::Nanoseconds now) {
+    return now < memory::peek(static_cast<const SliceHandle*>(witness)->deadline_);
+  }
 
   // Moves the deadline forward, after a renewal that was sent at deadline - lease + margin. A deadline that has passed ends
   // the period for good: returns false if the handle is revoked, or was already past its deadline at `now`.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "protocol/number.h"
@@ -16,26 +17,37 @@ namespace {
 struct ManyReads {
   std::vector<std::string> keys;
   std::vector<cache::Reading> readings;
-  std::vector<std::size_t> missing;  // Places of `keys` that memory did not hold.
-  std::size_t done = 0;              // Of `missing`.
+  cache::ReadOptions read;
   FinishReadings finish;
 };
 
 void read_next(Session& session, const std::shared_ptr<ManyReads>& reads) {
-  const std::size_t begin = reads->done;
-  const std::size_t end = std::min(reads->missing.size(), begin + storage::kBatchKeysMax);
+  const std::size_t begin = reads->readings.size();
+  const std::size_t end = std::min(reads->keys.size(), begin + storage::kBatchKeysMax);
   if (begin == end) return reads->finish(session, std::move(reads->readings));
-  std::vector<std::string> batch;
-  for (std::size_t i = begin; i < end; ++i) batch.push_back(std::move(reads->keys[reads->missing[i]]));
-  const auto done = [reads, begin, end](Session& resumed, std::vector<cache::Reading>&& readings) {
-    for (std::size_t i = begin; i < end; ++i) {
-      count_read(resumed, readings[i - begin].present);
-      reads->readings[reads->missing[i]] = std::move(readings[i - begin]);
+  const auto first = std::make_move_iterator(reads->keys.begin());
+  std::vector<std::string> batch(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end));
+  const auto done = [reads](Session& resumed, std::vector<cache::Reading>&& readings) {
+    for (auto& reading : readings) {
+      count_reading(resumed, reading);
+      reads->readings.push_back(std::move(reading));
     }
-    reads->done = end;
     read_next(resumed, reads);
   };
-  session.engine().get_many(std::move(batch), {}, session.defer<std::vector<cache::Reading>>(done));
+  session.engine().get_many(std::move(batch), reads->read, session.defer<std::vector<cache::Reading>>(done));
+}
+
+// Apart, so that a hit which nobody records saves no registers for it.
+[[gnu::noinline, gnu::cold]] void record_hit(Context& context, std::string_view key, bool present,
+                                          std::size_t value_bytes) {
+  count_read(context.session, present);
+  context.session.worker().recorder().record(AccessKind::read, key, value_bytes, context.now);
+}
+
+void count_update(Session& session, const cache::UpdateOutcome& outcome) {
+  if (!outcome.written) return session.access_answered(AccessKind::read, outcome.before.value.size());
+  const auto access = outcome.after.present ? AccessKind::write : AccessKind::erase;
+  session.access_answered(access, outcome.after.value.size());
 }
 
 }  // namespace
@@ -58,39 +70,56 @@ void count_read(Session& session, bool present) {
   (present ? counters.keyspace_hits : counters.keyspace_misses).add();
 }
 
+void count_hit(Context& context, std::string_view key, bool present, std::size_t value_bytes) {
+  if (context.session.worker().recorder().any()) [[unlikely]] return record_hit(context, key, present, value_bytes);
+  count_read(context.session, present);
+}
+
+void count_reading(Session& session, const cache::Reading& reading) {
+  count_read(session, reading.present);
+  session.level().saw(reading.position);
+  session.access_answered(AccessKind::read, reading.value.size());
+}
+
+void count_written(Session& session, storage::MutationKind kind, const storage::MutationOutcome& outcome) {
+  const bool erases = kind == storage::MutationKind::erase;
+  const auto access = erases ? AccessKind::erase : outcome.applied ? AccessKind::write : AccessKind::read;
+  session.access_answered(access, outcome.after.value.size());
+}
+
+void write_value(protocol::ReplyWriter& reply, const cache::HitView& view) {
+  if (!view.present) return reply.null();
+  with_text(reply, view, [&](std::string_view text) { reply.bulk(text); });
+}
+
 void read_keys(Context& context, std::span<const std::string_view> keys, FinishReadings finish) {
+  if (context.read.level == storage::Level::snapshot && keys.size() > storage::kBatchKeysMax) {
+    return context.reply.error(
+        fmt::format("ERR at most {} keys can be read as of one moment", storage::kBatchKeysMax));
+  }
   auto reads = std::make_shared<ManyReads>();
   reads->finish = std::move(finish);
-  reads->readings.resize(keys.size());
+  reads->read = context.read;
   reads->keys.reserve(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!key_fits(context.reply, keys[i])) return;
-    reads->keys.emplace_back(keys[i]);
-    const auto visit = [&](const cache::HitView& view) {
-      auto& reading = reads->readings[i];
-      reading.present = view.present;
-      reading.value = view.value;
-      reading.version = view.version;
-      reading.expires_at_ms = view.expires_at_ms;
-      reading.source = cache::Source::memory;
-    };
-    if (context.engine.try_get(keys[i], context.now, visit) == cache::Engine::Lookup::miss) {
-      reads->missing.push_back(i);
-    } else {
-      count_read(context.session, reads->readings[i].present);
-    }
+  reads->readings.reserve(keys.size());
+  for (const auto key : keys) {
+    if (!key_fits(context.reply, key)) return;
+    reads->keys.emplace_back(key);
+    context.session.expect_access(key);
   }
   read_next(context.session, reads);
 }
 
 void write_key(Context& context, storage::Mutation mutation, FinishMutation finish) {
   if (!key_fits(context.reply, mutation.key)) return;
+  context.session.expect_access(mutation.key);
   const auto kind = mutation.kind;
   std::vector<storage::Mutation> mutations;
   mutations.push_back(std::move(mutation));
   const auto done = [kind, finish = std::move(finish)](Session& session, storage::WriteReply&& reply) {
     auto& outcome = reply.front();
     if (!outcome) return write_mutation_error(session.reply(), kind, outcome.error());
+    count_written(session, kind, *outcome);
     finish(session, *std::move(outcome));
   };
   context.engine.write(std::move(mutations), false, base::kForever, context.session.defer<storage::WriteReply>(done));
@@ -106,8 +135,13 @@ void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind ki
 
 void update_key(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
   if (!key_fits(context.reply, key)) return;
+  context.session.expect_access(key);
+  auto done = [finish = std::move(finish)](Session& session, cache::UpdateOutcome&& outcome) {
+    count_update(session, outcome);
+    finish(session, std::move(outcome));
+  };
   context.engine.update(std::string(key), std::move(decide), base::kForever,
-                        context.session.defer<cache::UpdateOutcome>(std::move(finish)));
+                        context.session.defer<cache::UpdateOutcome>(std::move(done)));
 }
 
 std::string invalid_expire_text(std::string_view command) {

@@ -21,6 +21,7 @@ struct Context {
   protocol::ReplyWriter& reply;
   std::span<const std::string_view> args;  // The command's name included.
   base::Nanoseconds now;                   // Read from the clock since these commands arrived.
+  const cache::ReadOptions& read;          // How fresh its reads must be: the connection's level, or the command's own.
 };
 
 // Writes one reply, or makes the session wait (Session::defer) and returns without one.
@@ -35,6 +36,7 @@ enum CommandFlag : std::uint32_t {
   kContainer = 32,  // Its first argument names a subcommand: a row "container|subcommand".
   kPrefetch = 64,   // A read whose keys are worth fetching while an earlier command of the pipeline waits.
   kNotOffered = 128,  // Answers with an error that says what to use.
+  kWhileSubscribed = 256,  // Allowed on a RESP2 connection that has subscribed.
 };
 
 struct Command {
@@ -54,6 +56,21 @@ struct Command {
   bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
   bool takes(std::size_t arguments) const {
     return arity >= 0 ? arguments == static_cast<std::size_t>(arity) : arguments >= static_cast<std::size_t>(-arity);
+  }
+  // Calls use(key) for each key of a call of it, as long as that returns true. False if it did not.
+  template <typename Use>
+  bool for_each_key(std::span<const std::string_view> args, Use use) const {
+    if (first_key == 0) return true;
+    const auto last = last_key < 0 ? args.size() - static_cast<std::size_t>(-last_key) : static_cast<std::size_t>(last_key);
+    for (auto i = static_cast<std::size_t>(first_key); i <= last; i += static_cast<std::size_t>(key_step)) {
+      if (!use(args[i])) return false;
+    }
+    return true;
+  }
+  // The same for the keys of a read that are worth fetching before its turn; none of other commands.
+  template <typename Use>
+  bool for_each_key_ahead(std::span<const std::string_view> args, Use use) const {
+    return !has(kPrefetch) || !takes(args.size()) || for_each_key(args, use);
   }
   bool is_subcommand() const { return name.find('|') != name.npos; }
 };

@@ -305,7 +305,7 @@ TEST_F(CommandsTest, WhatIsNotOfferedSaysWhatToUse) {
   EXPECT_EQ(client->call({"NOSUCH", "a", "b"}), "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ");
   EXPECT_THAT(
       client->call({"LPUSH", "k", "v"}),
-      testing::StartsWith("-ERR unknown command 'LPUSH', with args beginning with: 'k' 'v' - values are strings here"));
+      testing::StartsWith("-ERR unknown command 'LPUSH', with args beginning with: 'k' 'v' - values are strings, or rows"));
   EXPECT_THAT(client->call({"MULTI"}), testing::HasSubstr("FRESHET.SET key value VERSION n"));
   EXPECT_THAT(client->call({"FLUSHALL"}), testing::HasSubstr("FRESHET.EVICT PATTERN *"));
   EXPECT_THAT(client->call({"client|id"}), testing::HasSubstr("unknown command"));
@@ -352,9 +352,10 @@ TEST_F(CommandsTest, Freshet) {
             "{\"value\": \"v\", \"version\": 1, \"age\": 0, \"source\": \"memory\"}");
   EXPECT_EQ(client->call({"FRESHET.GET", "absent", "LEVEL", "bounded", "100"}),
             "{\"value\": null, \"version\": 0, \"age\": 0, \"source\": \"storage\"}");
-  play({{{"FRESHET.GET", "k", "LEVEL"}, "-ERR syntax error"},
-        {{"FRESHET.GET", "k", "LEVEL", "snapshot"}, "-ERR syntax error"},
-        {{"FRESHET.GET", "k", "LEVEL", "bounded"}, "-ERR syntax error"},
+  play({{{"FRESHET.GET", "k", "LEVEL"},
+         "-ERR expected LINEARIZABLE, SESSION [token], BOUNDED milliseconds, SNAPSHOT, ANY or DEFAULT"},
+        {{"FRESHET.GET", "k", "EVEL", "any"}, "-ERR syntax error"},
+        {{"FRESHET.GET", "k", "LEVEL", "any", "any"}, "-ERR syntax error"},
         {{"FRESHET.GET", "k", "LEVEL", "bounded", "x"}, "-ERR value is not an integer or out of range"},
         {{"FRESHET.SET", "k", "w", "VERSION", "1"}, "2"},
         {{"FRESHET.SET", "k", "x", "VERSION", "1"}, "-VERSIONMISMATCH the key is at version 2, not 1"},
@@ -382,7 +383,7 @@ TEST_F(CommandsTest, EvictDropsCachedDataOnly) {
         {{"FRESHET.EVICT", "PATTERN", "?"}, "1"},
         {{"FRESHET.EVICT", "key"}, "1"},
         {{"FRESHET.EVICT", "COLLECTION", "kv"}, "2"},
-        {{"FRESHET.EVICT", "COLLECTION", "nope"}, "-ERR there is no collection 'nope'; there is one: 'kv'"},
+        {{"FRESHET.EVICT", "COLLECTION", "nope"}, "-ERR there is no collection 'nope'; there are: kv"},
         {{"FRESHET.EVICT", "a", "b"},
          "-ERR syntax error, try FRESHET.EVICT KEY key [key ...], PATTERN pattern, or COLLECTION name"},
         {{"DBSIZE"}, "4"}});
@@ -426,6 +427,21 @@ TEST_F(CommandsTest, ConfigAndInfo) {
   EXPECT_EQ(client->call({"CONFIG", "RESETSTAT"}), "OK");
   client->call({"INFO", "commandstats"});
   EXPECT_THAT(client->last().text, testing::Not(testing::HasSubstr("cmdstat_get")));
+}
+
+TEST_F(CommandsTest, TimeIsTheClockOfDeadlines) {
+  auto client = connect();
+  const auto seconds = [&] {
+    client->call({"TIME"});
+    EXPECT_EQ(client->last().items.size(), 2u);
+    return std::stoll(client->last().items[0].text);
+  };
+  const auto before = seconds();
+  engine_.advance_clock(3'600'000);
+  EXPECT_GE(seconds(), before + 3600);
+  EXPECT_EQ(client->call({"SET", "k", "v", "EXAT", std::to_string(seconds() + 100)}), "OK");
+  client->call({"TTL", "k"});
+  EXPECT_NEAR(static_cast<double>(client->last().integer), 100, 2);
 }
 
 TEST_F(CommandsTest, CommandDescribesTheTable) {

@@ -48,7 +48,13 @@ void describe_server(Context& context) {
 
 void ping(Context& context) {
   if (context.args.size() > 2) return context.reply.error(wrong_arity_text("ping"));
-  if (context.args.size() == 2) return context.reply.bulk(context.args[1]);
+  const auto message = context.args.size() == 2 ? context.args[1] : std::string_view();
+  if (context.session.subscribed() && context.reply.version() < 3) {
+    context.reply.array(2);
+    context.reply.bulk("pong");
+    return context.reply.bulk(message);
+  }
+  if (context.args.size() == 2) return context.reply.bulk(message);
   context.reply.simple("PONG");
 }
 

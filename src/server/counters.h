@@ -66,6 +66,8 @@ struct WorkerCounters {
   Counter output_bytes;
   Counter keyspace_hits;       // Keys that reads found, and did not find (present or not; not cached or not).
   Counter keyspace_misses;
+  Counter recorded_accesses;   // Sent to connections that record,
+  Counter recording_dropped;   // and those that they could not take.
   LatencyHistogram immediate;  // Commands that were answered from memory at once.
   LatencyHistogram waited;     // Commands that waited for storage.
 
@@ -76,7 +78,8 @@ struct WorkerCounters {
       command.failed.reset();
     }
     for (auto* counter : {&unknown_commands, &connections, &connections_rejected, &protocol_errors, &limit_closes,
-                          &input_bytes, &output_bytes, &keyspace_hits, &keyspace_misses}) {
+                          &input_bytes, &output_bytes, &keyspace_hits, &keyspace_misses, &recorded_accesses,
+                          &recording_dropped}) {
       counter->reset();
     }
     immediate.reset();

@@ -1,8 +1,6 @@
 // The tests' engine: storage's rules in a map.
 #include "server/fake_engine.h"
 
-#include <stdexcept>
-
 #include "protocol/number.h"
 
 namespace freshet::server {
@@ -15,6 +13,9 @@ using storage::MutationKind;
 using storage::MutationOutcome;
 
 namespace {
+
+// Where the fake's log stands after so many changes.
+storage::Lsn lsn_of(storage::Version version) { return 0x1000 * version; }
 
 std::pair<std::uint64_t, std::string> position(const std::string& key) { return {storage::position_of(key), key}; }
 
@@ -62,6 +63,39 @@ void FakeEngine::put_in_storage(std::string key, std::string value, std::int64_t
   state.version = ++version_;
   state.expires_at_ms = expires_at_ms;
   cached_.erase(key);
+  tell(key);
+}
+
+void FakeEngine::observe(std::string collection, std::vector<storage::Column> columns, bool is_query) {
+  const std::lock_guard lock(mutex_);
+  observed_[std::move(collection)] =
+      std::make_shared<const storage::RowShape>(storage::RowShape{std::move(columns), is_query});
+}
+
+void FakeEngine::tell(std::string_view key) {
+  if (watcher_) watcher_->on_changed(key);
+}
+
+void FakeEngine::change_collection(std::string_view collection) {
+  const std::lock_guard lock(mutex_);
+  if (watcher_) watcher_->on_collection_changed(collection);
+}
+
+void FakeEngine::change_everything() {
+  const std::lock_guard lock(mutex_);
+  if (watcher_) watcher_->on_everything_changed();
+}
+
+std::string FakeEngine::last_read() const {
+  const std::lock_guard lock(mutex_);
+  return last_read_;
+}
+
+void FakeEngine::note_level(const cache::ReadOptions& options) {
+  static constexpr const char* kNames[] = {"linearizable", "session", "bounded", "snapshot", "any"};
+  last_read_ = options.level ? kNames[static_cast<std::size_t>(*options.level)] : "default";
+  if (options.level == storage::Level::session) last_read_ += " " + options.token;
+  if (options.level == storage::Level::bounded) last_read_ += " " + std::to_string(options.bound / base::kMillisecond);
 }
 
 std::vector<std::string> FakeEngine::prefetched() const {
@@ -101,6 +135,11 @@ cache::Reading FakeEngine::read(const std::string& key) {
     reading.version = state->version;
     reading.expires_at_ms = state->expires_at_ms;
   }
+  reading.shape = shape_of(key);
+  if (reading.shape) {
+    reading.position = lsn_of(version_);
+    reading.version = reading.position;
+  }
   reading.source = cached_.contains(key) ? cache::Source::memory : cache::Source::storage;
   if (cached_.insert(key).second) ++storage_reads_;
   return reading;
@@ -116,17 +155,33 @@ cache::Engine::Lookup FakeEngine::try_get(std::string_view key, base::Nanosecond
   return Lookup::hit;
 }
 
+// Observed keys are in memory for the levels that need no probe.
+cache::Engine::Lookup FakeEngine::try_get_at(std::string_view key, const cache::ReadOptions& options, base::Nanoseconds now,
+                                             base::FunctionRef<void(const cache::HitView&)> visit) {
+  const std::lock_guard lock(mutex_);
+  note_level(options);
+  const auto shape = shape_of(key);
+  if (!shape) return try_get(key, now, visit);
+  if (options.level != storage::Level::any && options.level != storage::Level::bounded) return Lookup::miss;
+  const auto with_shape = [&](const cache::HitView& hit) {
+    visit({hit.present, hit.value, lsn_of(version_), 0, shape.get(), 7 * base::kMillisecond});
+  };
+  return try_get(key, now, with_shape);
+}
+
 memory::EntryRef FakeEngine::try_pin(std::string_view, base::Nanoseconds) { return {}; }
 
-void FakeEngine::get(std::string_view key, const cache::ReadOptions&, storage::Callback<cache::Reading> done) {
+void FakeEngine::get(std::string_view key, const cache::ReadOptions& options, storage::Callback<cache::Reading> done) {
   const std::lock_guard lock(mutex_);
+  note_level(options);
   if (auto error = take_error()) return answer([done, error = *error] { done(error); });
   answer([done, reading = read(std::string(key))] { done(reading); });
 }
 
-void FakeEngine::get_many(std::vector<std::string> keys, const cache::ReadOptions&,
+void FakeEngine::get_many(std::vector<std::string> keys, const cache::ReadOptions& options,
                           storage::Callback<std::vector<cache::Reading>> done) {
   const std::lock_guard lock(mutex_);
+  note_level(options);
   if (auto error = take_error()) return answer([done, error = *error] { done(error); });
   std::vector<cache::Reading> readings;
   for (const auto& key : keys) readings.push_back(read(key));
@@ -192,6 +247,7 @@ Result<MutationOutcome> FakeEngine::apply(const Mutation& mutation) {
     keys_.erase(position(mutation.key));
   }
   cached_.insert(mutation.key);
+  tell(mutation.key);
   outcome.applied = true;
   if (const KeyState* after = live(mutation.key)) outcome.after = *after;
   return outcome;
@@ -205,7 +261,12 @@ void FakeEngine::write(std::vector<Mutation> mutations, bool all_or_nothing, bas
   for (const auto& mutation : mutations) all &= holds(mutation);
   storage::WriteReply reply;
   for (const auto& mutation : mutations) {
-    reply.push_back(all || !all_or_nothing ? apply(mutation) : Result<MutationOutcome>(MutationOutcome{}));
+    if (all || !all_or_nothing) {
+      reply.push_back(apply(mutation));
+      continue;
+    }
+    const KeyState* state = live(mutation.key);
+    reply.push_back(MutationOutcome{.applied = false, .after = state ? *state : KeyState{}, .before = {}});
   }
   answer([done, reply = std::move(reply)] { done(reply); });
 }
@@ -264,6 +325,59 @@ std::size_t FakeEngine::evict_if(base::FunctionRef<bool(std::string_view key)> l
   return std::erase_if(cached_, [&](const std::string& key) { return leaves(key); });
 }
 
+std::optional<std::size_t> FakeEngine::evict_collection(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  const bool key_value = name == "kv";
+  if (!key_value && !observed_.contains(name)) return std::nullopt;
+  return evict_if([&](std::string_view key) { return key_value ? !shape_of(key) : storage::prefix_of(key) == name; });
+}
+
+cache::CollectionKind FakeEngine::kind_of(std::string_view key) const {
+  const auto shape = shape_of(key);
+  if (!shape) return cache::CollectionKind::key_value;
+  return shape->is_query ? cache::CollectionKind::query : cache::CollectionKind::row;
+}
+
+storage::RowShapeRef FakeEngine::shape_of(std::string_view key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = observed_.find(storage::prefix_of(key));
+  return found == observed_.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> FakeEngine::collections() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names{"kv"};
+  for (const auto& [name, shape] : observed_) names.push_back(name);
+  return names;
+}
+
+void FakeEngine::token(base::Nanoseconds, storage::Callback<std::string> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  answer([done, position = lsn_of(version_)] { done("7-00000001-L" + storage::text_of_lsn(position)); });
+}
+
+void FakeEngine::wait(std::string token, base::Nanoseconds, storage::Callback<void> done) {
+  const std::lock_guard lock(mutex_);
+  if (auto error = take_error()) return answer([done, error = *error] { done(error); });
+  auto parsed = consistency::SessionToken::parse(token);
+  answer([done, parsed] { parsed ? done({}) : done(parsed.error()); });
+}
+
+void FakeEngine::watch(consistency::ChangeWatcher* watcher) {
+  const std::lock_guard lock(mutex_);
+  watcher_ = watcher;
+}
+
+storage::StreamStatus FakeEngine::stream_status() {
+  storage::StreamStatus status;
+  status.streaming = true;
+  status.slot = "fake_slot";
+  status.publication = "fake_publication";
+  status.reconnects = 3;
+  return status;
+}
+
 std::vector<std::pair<std::string, std::string>> FakeEngine::explain(std::string_view key) {
   const std::lock_guard lock(mutex_);
   return {{"key", std::string(key)}, {"cached", cached_.contains(key) ? "yes" : "no"}};
@@ -275,9 +389,11 @@ cache::EngineStats FakeEngine::stats() const {
   stats.hits = hits_;
   stats.misses = storage_reads_;
   stats.table.entries = cached_.size();
+  stats.observed.streaming = true;
+  stats.observed.lag = 12 * base::kMillisecond;
+  stats.observed.held_transactions = 2;
+  stats.observed.position = lsn_of(version_);
   return stats;
 }
-
-storage::Storage& FakeEngine::storage() { throw std::logic_error("the tests' engine has no storage"); }
 
 }  // namespace freshet::server

@@ -1,5 +1,6 @@
-// What Freshet offers beyond Redis: reads that say how fresh they are, compare-and-set, eviction, and explanations.
+// What Freshet offers beyond Redis, apart from levels of reads: compare-and-set, eviction, explanations and figures.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "protocol/number.h"
 #include "server/access.h"
@@ -11,48 +12,7 @@
 namespace freshet::server::handlers {
 namespace {
 
-using cache::HitView;
-using cache::Level;
-using protocol::ReplyWriter;
 using storage::Mutation;
-
-// The one collection there is: the key-value table, which holds every key.
-constexpr std::string_view kCollection = "kv";
-
-void write_reading(ReplyWriter& reply, const HitView& view, cache::Source source, base::Nanoseconds age) {
-  reply.map(4);
-  reply.bulk("value");
-  if (view.present) {
-    reply.bulk(view.value);
-  } else {
-    reply.null();
-  }
-  reply.bulk("version");
-  reply.integer(static_cast<std::int64_t>(view.version));
-  reply.bulk("age");
-  reply.integer(age / base::kMillisecond);
-  reply.bulk("source");
-  reply.bulk(source == cache::Source::memory ? "memory" : "storage");
-}
-
-// LEVEL linearizable | bounded MILLISECONDS | any. False after an error reply.
-bool read_level(Context& context, cache::ReadOptions& options) {
-  const auto args = context.args.subspan(2);
-  if (args.empty()) return true;
-  if (args.size() < 2 || !equals_ignoring_case(args[0], "level")) return context.reply.error(kSyntaxError), false;
-  if (equals_ignoring_case(args[1], "linearizable") && args.size() == 2) return true;
-  if (equals_ignoring_case(args[1], "any") && args.size() == 2) {
-    options.level = Level::any;
-    return true;
-  }
-  if (!equals_ignoring_case(args[1], "bounded") || args.size() != 3) return context.reply.error(kSyntaxError), false;
-  std::int64_t ms = 0;
-  if (!read_integer(context.reply, args[2], ms)) return false;
-  if (ms < 0 || ms > INT64_MAX / base::kMillisecond) return context.reply.error(kNotAnInteger), false;
-  options.level = Level::bounded;
-  options.bound = ms * base::kMillisecond;
-  return true;
-}
 
 std::size_t evict_pattern(cache::Engine& engine, std::string_view pattern) {
   return engine.evict_if([&](std::string_view key) { return glob_matches(pattern, key); });
@@ -70,9 +30,10 @@ std::optional<std::size_t> evict(Context& context) {
   }
   if (args.size() == 2 && equals_ignoring_case(args[0], "pattern")) return evict_pattern(engine, args[1]);
   if (args.size() == 2 && equals_ignoring_case(args[0], "collection")) {
-    if (args[1] == kCollection) return engine.evict_if([](std::string_view) { return true; });
-    context.reply.error(
-        fmt::format("ERR there is no collection '{}'; there is one: '{}'", args[1].substr(0, 128), kCollection));
+    const auto dropped = engine.evict_collection(args[1]);
+    if (dropped) return dropped;
+    context.reply.error(fmt::format("ERR there is no collection '{}'; there are: {}", args[1].substr(0, 128),
+                                    fmt::join(engine.collections(), ", ")));
     return std::nullopt;
   }
   context.reply.error("ERR syntax error, try FRESHET.EVICT KEY key [key ...], PATTERN pattern, or COLLECTION name");
@@ -80,27 +41,6 @@ std::optional<std::size_t> evict(Context& context) {
 }
 
 }  // namespace
-
-void freshet_get(Context& context) {
-  const auto key = context.args[1];
-  cache::ReadOptions options;
-  if (!key_fits(context.reply, key) || !read_level(context, options)) return;
-  bool present = false;
-  const auto visit = [&](const HitView& view) {
-    present = view.present;
-    write_reading(context.reply, view, cache::Source::memory, 0);
-  };
-  // Linearizable hits are the newest there is: they serve every level.
-  if (context.engine.try_get(key, context.now, visit) == cache::Engine::Lookup::hit) {
-    return count_read(context.session, present);
-  }
-  context.engine.get(std::string(key), options,
-                     context.session.defer<cache::Reading>([](Session& session, cache::Reading&& reading) {
-                       count_read(session, reading.present);
-                       const HitView view{reading.present, reading.value, reading.version, reading.expires_at_ms};
-                       write_reading(session.reply(), view, reading.source, reading.age);
-                     }));
-}
 
 void freshet_set(Context& context) {
   const auto args = context.args;
@@ -149,6 +89,8 @@ void freshet_stats(Context& context) {
   const auto& server = context.session.worker().server();
   const auto totals = server.totals();
   const auto stats = context.engine.stats();
+  const auto tracking = context.session.worker().server().tracking().stats();
+  const auto& observed = stats.observed;
   const std::pair<std::string_view, std::uint64_t> rows[] = {
       {"hits", stats.hits},
       {"misses", stats.misses},
@@ -171,6 +113,34 @@ void freshet_stats(Context& context) {
       {"evicted", stats.table.evicted},
       {"erased", stats.table.erased},
       {"too_large", stats.table.too_large},
+      {"observed_hits", observed.hits},
+      {"observed_fills", observed.fills},
+      {"observed_fill_statements", observed.fill_statements},
+      {"observed_joined_fills", observed.joined_fills},
+      {"observed_fills_cached", observed.fills_cached},
+      {"observed_fills_not_cached", observed.fills_not_cached},
+      {"probes", observed.probes},
+      {"nudges", observed.nudges},
+      {"passed_through", observed.passed_through},
+      {"stale_refusals", observed.stale_refusals},
+      {"busy_refusals", observed.busy_refusals},
+      {"changes_applied", observed.changes_applied},
+      {"changes_ignored", observed.changes_ignored},
+      {"entries_dropped", observed.entries_dropped},
+      {"collections_dropped", observed.collections_dropped},
+      {"held_transactions", observed.held_transactions},
+      {"held_bytes", observed.held_bytes},
+      {"waiting_reads", observed.waiting_reads},
+      {"waiting_fills", observed.waiting_fills},
+      {"statements_in_flight", observed.statements_in_flight},
+      {"streaming", observed.streaming ? 1u : 0u},
+      {"lag_bytes", observed.lag_bytes},
+      {"tracking_clients", tracking.clients},
+      {"tracked_keys", tracking.keys},
+      {"invalidations", tracking.invalidations},
+      {"recordings", server.recording_count()},
+      {"recorded_accesses", totals.recorded_accesses},
+      {"recording_dropped", totals.recording_dropped},
       {"clients", static_cast<std::uint64_t>(server.clients())},
       {"commands", totals.calls},
       {"command_errors", totals.failed + totals.rejected + totals.unknown_commands},

@@ -24,6 +24,14 @@ void client_setinfo(Context&);
 void client_no_evict(Context&);
 void client_no_touch(Context&);
 
+// client_tracking.cc
+void client_tracking(Context&);
+void client_caching(Context&);
+void client_trackinginfo(Context&);
+void client_getredir(Context&);
+void subscribe(Context&);
+void unsubscribe(Context&);
+
 // introspection.cc
 void container_help(Context&);
 void command(Context&);
@@ -36,6 +44,7 @@ void config_resetstat(Context&);
 
 // info.cc
 void info(Context&);
+void time(Context&);
 
 // strings.cc
 void get(Context&);
@@ -61,6 +70,17 @@ void incrby(Context&);
 void decrby(Context&);
 void incrbyfloat(Context&);
 
+// hashes.cc
+void hget(Context&);
+void hmget(Context&);
+void hgetall(Context&);
+void hexists(Context&);
+void hlen(Context&);
+void hkeys(Context&);
+void hvals(Context&);
+void hstrlen(Context&);
+void hash_write_refused(Context&);
+
 // keys.cc
 void del(Context&);
 void exists(Context&);
@@ -81,8 +101,17 @@ void expiretime(Context&);
 void pexpiretime(Context&);
 void persist(Context&);
 
-// freshet.cc
+// freshness.cc
 void freshet_get(Context&);
+void freshet_with(Context&);
+void freshet_level(Context&);
+void freshet_token(Context&);
+void freshet_wait(Context&);
+
+// record.cc
+void freshet_record(Context&);
+
+// freshet.cc
 void freshet_set(Context&);
 void freshet_evict(Context&);
 void freshet_explain(Context&);

@@ -18,6 +18,7 @@ struct Source {
   Server& server;
   ServerTotals totals;
   cache::EngineStats engine;
+  TrackingStats tracking;
 };
 
 std::size_t resident_bytes() {
@@ -39,15 +40,17 @@ std::string server_section(const Source& source) {
 }
 
 std::string clients_section(const Source& source) {
-  return fmt::format("connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\nclient_buffer_bytes:{}\r\n",
-                     source.server.clients(), source.server.clients_max(), source.server.client_memory_bytes());
+  return fmt::format("connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\nclient_buffer_bytes:{}\r\n"
+                     "tracking_clients:{}\r\nrecordings:{}\r\n",
+                     source.server.clients(), source.server.clients_max(), source.server.client_memory_bytes(),
+                     source.tracking.clients, source.server.recording_count());
 }
 
 std::string memory_section(const Source& source) {
   const auto& table = source.engine.table;
   return fmt::format(
-      "used_memory:{}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:s3-fifo\r\ncached_entries:{}\r\n",
-      table.bytes, resident_bytes(), table.capacity_bytes, table.entries);
+      "used_memory:{}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:{}\r\ncached_entries:{}\r\n",
+      table.bytes, resident_bytes(), table.capacity_bytes, source.engine.policy, table.entries);
 }
 
 std::string persistence_section(const Source&) { return "loading:0\r\nasync_loading:0\r\n"; }
@@ -58,10 +61,13 @@ std::string stats_section(const Source& source) {
       "total_connections_received:{}\r\ntotal_commands_processed:{}\r\nrejected_connections:{}\r\ntotal_net_input_bytes:{}"
       "\r\n"
       "total_net_output_bytes:{}\r\nkeyspace_hits:{}\r\nkeyspace_misses:{}\r\nevicted_keys:{}\r\ntotal_error_replies:{}\r\n"
-      "protocol_errors:{}\r\nclients_closed_for_limits:{}\r\n",
+      "protocol_errors:{}\r\nclients_closed_for_limits:{}\r\ntracking_total_keys:{}\r\ntracking_total_prefixes:{}\r\n"
+      "tracking_invalidations:{}\r\ntracking_flushes:{}\r\nrecorded_accesses:{}\r\nrecording_dropped:{}\r\n",
       totals.connections, totals.calls, totals.connections_rejected, totals.input_bytes, totals.output_bytes,
       totals.keyspace_hits, totals.keyspace_misses, source.engine.table.evicted,
-      totals.failed + totals.rejected + totals.unknown_commands, totals.protocol_errors, totals.limit_closes);
+      totals.failed + totals.rejected + totals.unknown_commands, totals.protocol_errors, totals.limit_closes,
+      source.tracking.keys, source.tracking.prefixes, source.tracking.invalidations, source.tracking.flushes,
+      totals.recorded_accesses, totals.recording_dropped);
 }
 
 std::string replication_section(const Source&) { return "role:master\r\nconnected_slaves:0\r\n"; }
@@ -98,6 +104,25 @@ std::string freshet_section(const Source& source) {
       engine.slots_guarded, ownership.kind, ownership.period);
 }
 
+// The change stream behind the observed collections.
+std::string stream_section(const Source& source) {
+  auto& engine = source.server.engine();
+  const auto& observed = source.engine.observed;
+  const auto status = engine.stream_status();
+  return fmt::format(
+      "streaming:{}\r\nstream_lag_bytes:{}\r\nstream_lag_ms:{}\r\nstream_position:{}\r\nstream_slot:{}\r\n"
+      "stream_publication:{}\r\nstream_detail:{}\r\nstream_reconnects:{}\r\nslots_lost:{}\r\ntransactions:{}\r\n"
+      "row_changes:{}\r\nheld_transactions:{}\r\nheld_bytes:{}\r\nwaiting_reads:{}\r\nwaiting_fills:{}\r\n"
+      "statements_in_flight:{}\r\nprobes:{}\r\nnudges:{}\r\npassed_through:{}\r\nstale_refusals:{}\r\n"
+      "busy_refusals:{}\r\n",
+      observed.streaming ? 1 : 0, observed.lag_bytes,
+      observed.lag == base::kForever ? -1 : observed.lag / base::kMillisecond, storage::text_of_lsn(observed.position),
+      status.slot, status.publication, status.detail, status.reconnects, status.slots_lost, status.transactions,
+      status.row_changes, observed.held_transactions, observed.held_bytes, observed.waiting_reads, observed.waiting_fills,
+      observed.statements_in_flight, observed.probes, observed.nudges, observed.passed_through, observed.stale_refusals,
+      observed.busy_refusals);
+}
+
 struct Section {
   std::string_view name;   // As asked for.
   std::string_view title;  // As shown.
@@ -116,6 +141,7 @@ constexpr Section kSections[] = {
     {"commandstats", "Commandstats", false, commandstats_section},
     {"cluster", "Cluster", true, cluster_section},
     {"freshet", "Freshet", true, freshet_section},
+    {"stream", "Stream", true, stream_section},
 };
 
 bool is_wanted(const Section& section, std::span<const std::string_view> asked) {
@@ -132,7 +158,7 @@ bool is_wanted(const Section& section, std::span<const std::string_view> asked) 
 
 void info(Context& context) {
   Server& server = context.session.worker().server();
-  const Source source{server, server.totals(), context.engine.stats()};
+  const Source source{server, server.totals(), context.engine.stats(), server.tracking().stats()};
   std::string text;
   for (const Section& section : kSections) {
     if (!is_wanted(section, context.args.subspan(1))) continue;

@@ -1,4 +1,4 @@
-// What the server tells about itself and its commands: COMMAND, CONFIG, and the HELP of containers.
+// What the server tells about itself and its commands: COMMAND, CONFIG, TIME, and the HELP of containers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -100,6 +100,13 @@ void write_docs(ReplyWriter& reply, const Command& command) {
 }
 
 }  // namespace
+
+void time(Context& context) {
+  const auto now_ms = context.engine.database_now_ms();
+  context.reply.array(2);
+  context.reply.bulk(std::to_string(now_ms / 1000));
+  context.reply.bulk(std::to_string(now_ms % 1000 * 1000));
+}
 
 void container_help(Context& context) {
   const Command& container = *find_command(context.args[0]);

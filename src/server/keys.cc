@@ -44,6 +44,7 @@ void delete_next(Session& session, const std::shared_ptr<Deletion>& deletion) {
   const auto done = [deletion](Session& resumed, storage::WriteReply&& reply) {
     for (const auto& outcome : reply) {
       if (!outcome) return write_error(resumed.reply(), outcome.error());
+      resumed.access_answered(AccessKind::erase, outcome->after.value.size());
       deletion->deleted += outcome->applied;
     }
     if (deletion->done < deletion->keys.size()) return delete_next(resumed, deletion);
@@ -113,7 +114,9 @@ void del(Context& context) {
   std::unordered_set<std::string_view> seen;
   for (const auto key : context.args.subspan(1)) {
     if (!key_fits(context.reply, key)) return;
-    if (seen.insert(key).second) deletion->keys.emplace_back(key);
+    if (!seen.insert(key).second) continue;
+    deletion->keys.emplace_back(key);
+    context.session.expect_access(key);
   }
   delete_next(context.session, deletion);
 }
@@ -129,8 +132,10 @@ void exists(Context& context) {
 }
 
 void type(Context& context) {
-  read_key(context, context.args[1],
-           [](ReplyWriter& reply, const HitView& view) { reply.simple(view.present ? "string" : "none"); });
+  read_key(context, context.args[1], [](ReplyWriter& reply, const HitView& view) {
+    if (!view.present) return reply.simple("none");
+    reply.simple(view.shape && !view.shape->is_query ? "hash" : "string");
+  });
 }
 
 void scan(Context& context) {

@@ -10,14 +10,6 @@ namespace {
 class LimitsTest : public ServerTest {
  protected:
   void expect_unharmed() { EXPECT_EQ(connect()->call({"PING"}), "PONG"); }
-  template <typename Condition>
-  static void eventually(Condition holds) {
-    const auto end = base::now() + 10 * base::kSecond;
-    while (!holds()) {
-      ASSERT_LT(base::now(), end) << "did not come true";
-      std::this_thread::yield();
-    }
-  }
 };
 
 TEST_F(LimitsTest, AnnouncedSizesReserveNothing) {

@@ -84,10 +84,7 @@ Listener::Listener(Server& server, net::Loop& loop)
 Listener::~Listener() {
   loop_.run([this] {
     for (auto& socket : sockets_) {
-      if (socket.poll) {
-        uv_close(reinterpret_cast<uv_handle_t*>(socket.poll),
-                 [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
-      }
+      socket.watch.reset();
       ::close(socket.fd);
     }
   });
@@ -140,15 +137,8 @@ Result<void> Listener::bind_all(Endpoint& endpoint, bool loopback_only) {
 
 void Listener::watch() {
   for (auto& socket : sockets_) {
-    socket.poll = new uv_poll_t;
-    uv_poll_init(loop_.uv(), socket.poll, socket.fd);
-    socket.poll->data = this;
-    uv_poll_start(socket.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-      auto* listener = static_cast<Listener*>(handle->data);
-      for (const auto& each : listener->sockets_) {
-        if (each.poll == handle) listener->accept_some(each.fd);
-      }
-    });
+    socket.watch = std::make_unique<net::DescriptorWatch>(loop_, [this, fd = socket.fd](int, int) { accept_some(fd); });
+    socket.watch->watch(socket.fd, UV_READABLE);
   }
 }
 

@@ -1,11 +1,10 @@
 // The listening sockets. Accepts on one loop; the server decides what becomes of a connection. May use net.
 #pragma once
 
-#include <uv.h>
-
 #include <memory>
 #include <vector>
 
+#include "net/descriptor_watch.h"
 #include "net/loop.h"
 #include "server/options.h"
 #include "server/session.h"
@@ -27,7 +26,7 @@ class Listener {
  private:
   struct Socket {
     int fd;
-    uv_poll_t* poll;
+    std::unique_ptr<net::DescriptorWatch> watch;  // Null until it is listened on.
   };
   Listener(Server& server, net::Loop& loop);
   Result<void> bind_all(Endpoint& endpoint, bool loopback_only);

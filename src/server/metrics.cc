@@ -2,6 +2,7 @@
 #include "server/metrics.h"
 
 #include <limits>
+#include <span>
 
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
@@ -45,13 +46,23 @@ MetricFamily single(const char* name, const char* help, MetricType type, double 
   return made;
 }
 
+// A metric without labels.
+struct Row {
+  const char* name;
+  const char* help;
+  std::uint64_t value;
+  bool counter;
+};
+
+void add_rows(std::span<const Row> rows, std::vector<MetricFamily>& out) {
+  for (const auto& row : rows) {
+    const auto type = row.counter ? MetricType::Counter : MetricType::Gauge;
+    out.push_back(single(row.name, row.help, type, static_cast<double>(row.value)));
+  }
+}
+
 void add_engine(const cache::EngineStats& stats, std::vector<MetricFamily>& out) {
-  const struct {
-    const char* name;
-    const char* help;
-    std::uint64_t value;
-    bool counter;
-  } rows[] = {
+  const Row rows[] = {
       {"freshet_cache_hits_total", "Reads answered from memory.", stats.hits, true},
       {"freshet_cache_misses_total", "Reads that went to storage, joined fills included.", stats.misses, true},
       {"freshet_joined_fills_total", "Misses that joined another's fill.", stats.joined_fills, true},
@@ -73,10 +84,58 @@ void add_engine(const cache::EngineStats& stats, std::vector<MetricFamily>& out)
       {"freshet_cache_evicted_total", "Entries that left for room.", stats.table.evicted, true},
       {"freshet_cache_too_large_total", "Values too large to be cached.", stats.table.too_large, true},
   };
-  for (const auto& row : rows) {
-    const auto type = row.counter ? MetricType::Counter : MetricType::Gauge;
-    out.push_back(single(row.name, row.help, type, static_cast<double>(row.value)));
-  }
+  add_rows(rows, out);
+}
+
+void add_stream(cache::Engine& engine, const consistency::FollowerStats& stats, std::vector<MetricFamily>& out) {
+  const auto status = engine.stream_status();
+  const Row rows[] = {
+      {"freshet_stream_up", "Whether the change stream is followed.", stats.streaming, false},
+      {"freshet_stream_lag_bytes", "The database's newest known position less the stream's.", stats.lag_bytes, false},
+      {"freshet_stream_reconnects_total", "Times that the stream was begun again.", status.reconnects, true},
+      {"freshet_stream_slots_lost_total", "Replication slots gone, given up or invalid.", status.slots_lost, true},
+      {"freshet_stream_transactions_total", "Transactions received.", status.transactions, true},
+      {"freshet_stream_row_changes_total", "Row changes received.", status.row_changes, true},
+      {"freshet_held_transactions", "Transactions received and not yet seen visible.", stats.held_transactions, false},
+      {"freshet_held_bytes", "Bytes of their changes.", stats.held_bytes, false},
+      {"freshet_probes_total", "Probes sent to the database.", stats.probes, true},
+      {"freshet_nudges_total", "Empty transactions committed to bring the log's end.", stats.nudges, true},
+      {"freshet_observed_hits_total", "Waiting reads of observed collections answered from memory.", stats.hits, true},
+      {"freshet_observed_fills_total", "Keys of observed collections read from the database.", stats.fills, true},
+      {"freshet_observed_fill_statements_total", "Statements that read them.", stats.fill_statements, true},
+      {"freshet_observed_fills_not_cached_total", "Fills whose value was not kept.", stats.fills_not_cached, true},
+      {"freshet_passed_through_total", "Reads that the database answered by itself.", stats.passed_through, true},
+      {"freshet_stale_refusals_total", "Reads refused: nothing was as fresh as asked.", stats.stale_refusals, true},
+      {"freshet_busy_refusals_total", "Reads refused: too many were waiting.", stats.busy_refusals, true},
+      {"freshet_changes_applied_total", "Changes applied to the cache.", stats.changes_applied, true},
+      {"freshet_observed_entries_dropped_total", "Entries that a change dropped.", stats.entries_dropped, true},
+      {"freshet_collections_dropped_total", "Times that a whole collection was dropped.", stats.collections_dropped, true},
+      {"freshet_waiting_reads", "Reads that wait for a probe.", stats.waiting_reads, false},
+      {"freshet_waiting_fills", "Keys that wait to be read from the database.", stats.waiting_fills, false},
+      {"freshet_statements_in_flight", "Statements on the database, of fills.", stats.statements_in_flight, false},
+  };
+  add_rows(rows, out);
+  const double lag = stats.lag == base::kForever ? std::numeric_limits<double>::infinity()
+                                                 : static_cast<double>(stats.lag) / static_cast<double>(base::kSecond);
+  out.push_back(single("freshet_stream_lag_seconds", "How long ago the cache was last proven to equal the database.",
+                       MetricType::Gauge, lag));
+  auto info = family("freshet_stream_info", "The replication slot and the publication in use.", MetricType::Gauge);
+  info.metric.push_back(labelled("slot", status.slot));
+  info.metric.back().label.push_back({"publication", status.publication});
+  info.metric.back().gauge.value = 1;
+  out.push_back(std::move(info));
+}
+
+void add_tracking(const TrackingStats& stats, std::vector<MetricFamily>& out) {
+  const Row rows[] = {
+      {"freshet_tracking_clients", "Clients that track what they read.", stats.clients, false},
+      {"freshet_tracked_keys", "Keys remembered for them.", stats.keys, false},
+      {"freshet_tracked_bytes", "Bytes that those take, about.", stats.bytes, false},
+      {"freshet_invalidations_total", "Keys told, once for each client.", stats.invalidations, true},
+      {"freshet_invalidation_flushes_total", "Times that a client was told to drop everything.", stats.flushes, true},
+      {"freshet_tracked_evicted_total", "Keys told because the table was full.", stats.evicted, true},
+  };
+  add_rows(rows, out);
 }
 
 void add_server(Server& server, const ServerTotals& totals, std::vector<MetricFamily>& out) {
@@ -93,6 +152,9 @@ void add_server(Server& server, const ServerTotals& totals, std::vector<MetricFa
   counter("freshet_limit_closes_total", "Connections closed for passing a memory limit.", totals.limit_closes);
   counter("freshet_input_bytes_total", "Bytes received from clients.", totals.input_bytes);
   counter("freshet_output_bytes_total", "Bytes sent to clients.", totals.output_bytes);
+  counter("freshet_recorded_accesses_total", "Accesses sent to connections that record.", totals.recorded_accesses);
+  counter("freshet_recording_dropped_total", "Accesses that they could not take.", totals.recording_dropped);
+  gauge("freshet_recordings", "Connections that record.", static_cast<double>(server.recording_count()));
   counter("freshet_unknown_commands_total", "Commands that are not offered.", totals.unknown_commands);
   gauge("freshet_connected_clients", "Clients connected.", server.clients());
   gauge("freshet_client_buffer_bytes", "Bytes of clients' large buffers.",
@@ -141,7 +203,10 @@ class MetricsSource final : public prometheus::Collectable {
   std::vector<MetricFamily> Collect() const override {
     std::vector<MetricFamily> out;
     const auto totals = server_.totals();
-    add_engine(server_.engine().stats(), out);
+    const auto stats = server_.engine().stats();
+    add_engine(stats, out);
+    add_stream(server_.engine(), stats.observed, out);
+    add_tracking(server_.tracking().stats(), out);
     add_server(server_, totals, out);
     add_commands(totals, out);
     auto durations = family("freshet_command_duration_seconds",

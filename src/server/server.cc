@@ -41,13 +41,11 @@ void make_descriptor_room(int clients_max) {
                clients_max, needed, limit.rlim_cur);
 }
 
-// CLIENT LIST's lines as the workers bring them; the last one answers.
+// CLIENT LIST's lines as the workers bring them.
 struct ClientGathering {
   std::mutex mutex;
-  std::size_t missing;
   std::vector<std::uint64_t> ids;
   std::map<std::uint64_t, std::string> lines;
-  storage::Callback<std::string> done;
 
   void add(const Worker& worker) {
     const auto now = base::now();
@@ -55,10 +53,12 @@ struct ClientGathering {
     for (const auto& [id, session] : worker.sessions()) {
       if (ids.empty() || std::find(ids.begin(), ids.end(), id) != ids.end()) lines.emplace(id, session->describe(now));
     }
-    if (--missing > 0) return;
+  }
+  // Once every worker has brought its own.
+  std::string text() const {
     std::string text;
     for (const auto& [id, line] : lines) text += line + "\n";
-    done(std::move(text));
+    return text;
   }
 };
 
@@ -84,12 +84,17 @@ Result<void> Server::listen() {
   if (!endpoint) return endpoint.error();
   endpoint_ = *std::move(endpoint);
   make_descriptor_room(options_.clients_max);
-  for (int i = 0; i < thread_count(options_.threads); ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
+  const int threads = thread_count(options_.threads);
+  tracking_ = std::make_unique<Tracking>(static_cast<std::size_t>(threads),
+                                         [this](std::size_t worker) { workers_[worker]->announce_invalidations(); });
+  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
   if (!options_.metrics.empty()) {
     auto metrics = Metrics::start(*this, options_.metrics);
     if (!metrics) return metrics.error();
     metrics_ = *std::move(metrics);
   }
+  // Before the first client: a write that is under way when one begins to track must be told to it too.
+  engine_.watch(tracking_.get());
   auto listener = Listener::open(*this, workers_.front()->loop(), endpoint_, options_.password.empty());
   if (!listener) return listener.error();
   listener_ = *std::move(listener);
@@ -99,6 +104,7 @@ Result<void> Server::listen() {
 Server::~Server() {
   metrics_.reset();
   listener_.reset();
+  if (tracking_) engine_.watch(nullptr);
   // Every worker is quiet before the first one goes: commands of one may ask the others.
   for (auto& worker : workers_) worker->stop();
 }
@@ -113,7 +119,7 @@ void Server::welcome(int fd, ClientInfo info) {
   }
   ++clients_;
   info.id = next_client_id_++;
-  workers_[next_worker_++ % workers_.size()]->adopt(fd, std::move(info));
+  worker_of(info.id).adopt(fd, std::move(info));
 }
 
 // Takes as long for a wrong password as for the right one; how long only tells the length that the client sent itself.
@@ -133,24 +139,40 @@ std::size_t Server::account_client_memory(std::ptrdiff_t grown) {
 
 std::uint16_t Server::metrics_port() const { return metrics_ ? metrics_->port() : 0; }
 
-void Server::list_clients(std::vector<std::uint64_t> ids, storage::Callback<std::string> done) {
-  auto gathering = std::make_shared<ClientGathering>();
-  gathering->missing = workers_.size();
-  gathering->ids = std::move(ids);
-  gathering->done = std::move(done);
+void Server::on_every_worker(std::function<void(Worker&)> task, std::function<void()> done) {
+  struct Round {
+    std::function<void(Worker&)> task;
+    std::function<void()> done;
+    std::atomic<std::size_t> missing;
+  };
+  const auto round = std::make_shared<Round>(std::move(task), std::move(done), workers_.size());
   for (auto& worker : workers_) {
-    worker->loop().post([gathering, each = worker.get()] { gathering->add(*each); });
+    worker->loop().post([round, each = worker.get()] {
+      round->task(*each);
+      if (--round->missing == 0) round->done();
+    });
   }
 }
 
+void Server::list_clients(std::vector<std::uint64_t> ids, storage::Callback<std::string> done) {
+  auto gathering = std::make_shared<ClientGathering>();
+  gathering->ids = std::move(ids);
+  on_every_worker([gathering](Worker& worker) { gathering->add(worker); },
+                  [gathering, done = std::move(done)] { done(gathering->text()); });
+}
+
+void Server::join_recording(const std::shared_ptr<Recording>& recording, storage::Callback<bool> done) {
+  on_every_worker([recording](Worker& worker) { worker.recorder().join(recording); },
+                  [done = std::move(done)] { done(true); });
+}
+
+void Server::end_recording(std::uint64_t client) {
+  recordings_.end(client);
+  on_every_worker([client](Worker& worker) { worker.recorder().leave(client); }, [] {});
+}
+
 void Server::reset_counters(storage::Callback<bool> done) {
-  const auto missing = std::make_shared<std::atomic<std::size_t>>(workers_.size());
-  for (auto& worker : workers_) {
-    worker->loop().post([missing, done, each = worker.get()] {
-      each->counters().reset();
-      if (--*missing == 0) done(true);
-    });
-  }
+  on_every_worker([](Worker& worker) { worker.counters().reset(); }, [done = std::move(done)] { done(true); });
 }
 
 ServerTotals Server::totals() const {
@@ -173,6 +195,8 @@ ServerTotals Server::totals() const {
     totals.output_bytes += counters.output_bytes.get();
     totals.keyspace_hits += counters.keyspace_hits.get();
     totals.keyspace_misses += counters.keyspace_misses.get();
+    totals.recorded_accesses += counters.recorded_accesses.get();
+    totals.recording_dropped += counters.recording_dropped.get();
   }
   for (const auto& sum : totals.commands) {
     totals.calls += sum.calls;

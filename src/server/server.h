@@ -8,8 +8,10 @@
 
 #include "cache/engine.h"
 #include "server/options.h"
+#include "server/recording.h"
 #include "server/session.h"
 #include "server/settings.h"
+#include "server/tracking.h"
 #include "server/worker.h"
 
 namespace freshet::server {
@@ -26,6 +28,7 @@ struct ServerTotals {
   std::uint64_t calls = 0, failed = 0, rejected = 0, unknown_commands = 0;
   std::uint64_t connections = 0, connections_rejected = 0, protocol_errors = 0, limit_closes = 0;
   std::uint64_t input_bytes = 0, output_bytes = 0, keyspace_hits = 0, keyspace_misses = 0;
+  std::uint64_t recorded_accesses = 0, recording_dropped = 0;
 };
 
 class Server {
@@ -47,10 +50,15 @@ class Server {
   void set_clients_max(int clients) { clients_max_ = clients; }
   void set_idle_timeout(int seconds) { idle_timeout_seconds_ = seconds; }
 
-  // For sessions and metrics.
+  // For sessions, workers and metrics.
   cache::Engine& engine() { return engine_; }
   Settings& settings() { return settings_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  Tracking& tracking() { return *tracking_; }
+  Recordings& recordings() { return recordings_; }
+  std::size_t recording_count() const { return recordings_.count(); }
+  // Where a client's session lives, if it does.
+  Worker& worker_of(std::uint64_t client) { return *workers_[server::worker_of(client, workers_.size())]; }
   int clients_max() const { return clients_max_; }
   int idle_timeout_seconds() const { return idle_timeout_seconds_; }
   int clients() const { return clients_; }
@@ -64,6 +72,9 @@ class Server {
   void client_left() { --clients_; }
   // CLIENT LIST's lines, gathered from every worker; of the clients in `ids` only, if that is not empty.
   void list_clients(std::vector<std::uint64_t> ids, storage::Callback<std::string> done);
+  // Every worker collects for the recording from when `done` is called; or, after its end, no longer does.
+  void join_recording(const std::shared_ptr<Recording>& recording, storage::Callback<bool> done);
+  void end_recording(std::uint64_t client);
   // Every worker sets its own counters to 0; `done` is called once all have.
   void reset_counters(storage::Callback<bool> done);
   ServerTotals totals() const;
@@ -74,6 +85,8 @@ class Server {
   Result<void> listen();
   // A connection was accepted; runs on the first worker's loop.
   void welcome(int fd, ClientInfo info);
+  // Runs `task` on every worker's loop; the last one to have run it calls `done`.
+  void on_every_worker(std::function<void(Worker&)> task, std::function<void()> done);
 
   const ServerOptions options_;
   cache::Engine& engine_;
@@ -86,7 +99,8 @@ class Server {
   std::atomic<int> clients_{0};
   std::atomic<std::size_t> client_memory_bytes_{0};
   std::atomic<std::uint64_t> next_client_id_{1};
-  std::size_t next_worker_ = 0;
+  std::unique_ptr<Tracking> tracking_;
+  Recordings recordings_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Metrics> metrics_;

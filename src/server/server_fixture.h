@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "server/fake_engine.h"
 #include "server/server.h"
@@ -49,6 +50,15 @@ class ServerTest : public testing::Test {
     auto client = std::make_unique<TestClient>(server_->port(), receive_buffer_bytes);
     EXPECT_TRUE(client->connected());
     return client;
+  }
+  // Waits for what another thread does; a failure after some seconds.
+  template <typename Condition>
+  static void eventually(Condition holds) {
+    const auto end = base::now() + 10 * base::kSecond;
+    while (!holds()) {
+      ASSERT_LT(base::now(), end) << "did not come true";
+      std::this_thread::yield();
+    }
   }
 
   FakeEngine engine_;

@@ -97,23 +97,8 @@ void Session::run() {
 
 void Session::execute_ready() {
   now_ = base::now();
-  const auto& limits = worker_.server().options().request;
   std::uint64_t executed = 0;
-  while (may_execute() && !in_.empty()) {
-    const auto status = parser_.parse(in_.view(), limits, !authentication_needed());
-    if (status == protocol::RequestParser::Status::incomplete) break;
-    if (status == protocol::RequestParser::Status::broken) {
-      protocol_error();
-      break;
-    }
-    if (status == protocol::RequestParser::Status::complete) {
-      execute(parser_.arguments());
-      if (!waiting_) ++executed;
-    }
-    const std::size_t consumed = parser_.consumed();
-    parser_.reset();
-    in_.consume(consumed);
-    looked_ahead_ -= std::min(looked_ahead_, consumed);
+  while (may_execute() && execute_some(executed)) {
   }
   if (executed == 0) return;
   info_.active_at = now_;
@@ -121,13 +106,58 @@ void Session::execute_ready() {
   worker_.counters().immediate.record(each, executed);
 }
 
-void Session::execute(std::span<const std::string_view> args) {
-  if (const Command* command = admit(args)) call(*command, args);
+bool Session::execute_some(std::uint64_t& executed) {
+  const auto status = parse_some();
+  const auto& batch = worker_.batch();
+  if (batch.keys().size() > 1) engine().prefetch_hits(batch.keys());
+  std::size_t done = 0;
+  for (; done < batch.size() && may_execute(); ++done) {
+    const auto& item = batch[done];
+    if (item.arguments > 0) {
+      execute(item.command, batch.arguments(item));
+      if (!waiting_) ++executed;
+    }
+    in_.consume(item.bytes);
+    looked_ahead_ -= std::min(looked_ahead_, item.bytes);
+  }
+  const bool all = done == batch.size();
+  if (all && status == protocol::RequestParser::Status::incomplete) return false;  // Goes on once there are more bytes.
+  if (all && status == protocol::RequestParser::Status::broken) {
+    if (may_execute()) protocol_error();
+    return false;
+  }
+  parser_.reset();
+  return all;
 }
 
-const Command* Session::admit(std::span<const std::string_view> args) {
+// A client that has not authenticated is bound by other limits, and may authenticate with each command: one at a time. The
+// words of an inline command are the parser's own until it parses the next.
+protocol::RequestParser::Status Session::parse_some() {
+  const auto& limits = worker_.server().options().request;
+  auto& batch = worker_.batch();
+  batch.clear();
+  const std::size_t most = authentication_needed() ? 1 : RequestBatch::kCommandsMax;
+  std::size_t parsed = 0;
+  auto status = protocol::RequestParser::Status::incomplete;
+  while (batch.size() < most && parsed < in_.size()) {
+    const auto rest = in_.view().substr(parsed);
+    status = parser_.parse(rest, limits, !authentication_needed());
+    if (status == protocol::RequestParser::Status::incomplete || status == protocol::RequestParser::Status::broken) break;
+    const bool has_words = status == protocol::RequestParser::Status::complete;
+    const auto args = has_words ? parser_.arguments() : std::span<const std::string_view>();
+    const bool more = batch.add(args, parser_.consumed());
+    parsed += parser_.consumed();
+    if (!more || rest.front() != '*') break;
+  }
+  return status;
+}
+
+void Session::execute(const Command* command, std::span<const std::string_view> args) {
+  if (const Command* admitted = admit(command, args)) call(*admitted, args);
+}
+
+const Command* Session::admit(const Command* command, std::span<const std::string_view> args) {
   auto& counters = worker_.counters();
-  const Command* command = find_command(args[0]);
   if (command && command->has(kContainer) && args.size() > 1) {
     const Command* container = command;
     command = find_subcommand(*container, args[1]);
@@ -143,19 +173,43 @@ const Command* Session::admit(std::span<const std::string_view> args) {
     reply_.error("ERR " + unknown_command_text(args));
     return nullptr;
   }
-  const bool right_size = command->takes(args.size());
-  if (right_size && (command->has(kNoAuth) || !authentication_needed())) return command;
+  if (!command->takes(args.size())) {
+    reply_.error(wrong_arity_text(command->name));
+  } else if (!command->has(kNoAuth) && authentication_needed()) {
+    reply_.error(kNoAuthentication);
+  } else if (subscribed_ && reply_.version() < 3 && !command->has(kWhileSubscribed)) {
+    reply_.error(fmt::format("ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                             "allowed in this context",
+                             command->name));
+  } else if (recording_ && !command->has(kWhileSubscribed)) {
+    reply_.error(fmt::format("ERR Can't execute '{}': this connection records; it takes PING, QUIT and RESET only",
+                             command->name));
+  } else if (!command->has(kWrite) || may_write(*command, args)) {
+    return command;
+  }
   counters.commands[index_of(*command)].rejected.add();
-  reply_.error(right_size ? std::string(kNoAuthentication) : wrong_arity_text(command->name));
   return nullptr;
+}
+
+bool Session::may_write(const Command& command, std::span<const std::string_view> args) {
+  return command.for_each_key(args, [this](std::string_view key) {
+    const auto kind = engine().kind_of(key);
+    if (kind == cache::CollectionKind::key_value) return true;
+    const Error error = cache::read_only(key, kind);
+    reply_.error(fmt::format("READONLY {}; {}", error.what, error.remedy));
+    return false;
+  });
 }
 
 void Session::call(const Command& command, std::span<const std::string_view> args) {
   const std::size_t reply_begin = out_.size();
   info_.last_command = &command;
-  Context context{*this, engine(), reply_, args, now_};
+  if (!expected_accesses_.empty()) forget_accesses();  // Of a command that failed.
+  if (tracked_) track_reads(command, args);
+  Context context{*this, engine(), reply_, args, now_, level_.options()};
   take_step([&] { command.handler(context); });
   worker_.counters().commands[index_of(command)].calls.add();
+  if (tracked_) tracked_->step_taken(waiting_, command.name.starts_with("client|"));
   if (waiting_) {
     waiting_command_ = &command;
     waiting_since_ = now_;
@@ -189,6 +243,7 @@ void Session::resume(const std::function<void(Session&)>& finish) {
   take_step([&] { finish(*this); });
   if (waiting_) return settle();
   count_reply(*waiting_command_, reply_begin);
+  if (tracked_) reads_answered();
   worker_.counters().waited.record(now_ - waiting_since_);
   info_.active_at = now_;
   if (out_.size() > worker_.server().options().output_buffer_bytes_max) return close_for_limit("its replies", out_.size());
@@ -241,11 +296,11 @@ void Session::look_ahead() {
     if (status == protocol::RequestParser::Status::empty) continue;
     const auto args = parser.arguments();
     const Command* command = find_command(args[0]);
-    if (!command || !command->has(kPrefetch) || !command->takes(args.size())) continue;
-    const auto last = command->last_key < 0 ? args.size() - 1 : static_cast<std::size_t>(command->last_key);
-    for (auto i = static_cast<std::size_t>(command->first_key); i <= last && keys.size() < kPrefetchKeysMax; ++i) {
-      if (args[i].size() <= storage::kKeyBytesMax) keys.emplace_back(args[i]);
-    }
+    if (!command) continue;
+    command->for_each_key_ahead(args, [&](std::string_view key) {
+      if (key.size() <= storage::kKeyBytesMax) keys.emplace_back(key);
+      return keys.size() < kPrefetchKeysMax;
+    });
   }
   if (!keys.empty()) engine().prefetch(std::move(keys));
 }
@@ -286,6 +341,8 @@ void Session::close() {
   if (closed_) return;
   closed_ = true;
   worker_.forget(info_.id);
+  stop_tracking();
+  stop_recording();
   if (accounted_ > 0) worker_.server().account_client_memory(-static_cast<std::ptrdiff_t>(accounted_));
   worker_.server().client_left();
   uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) { delete static_cast<Session*>(handle->data); });
@@ -293,26 +350,43 @@ void Session::close() {
 }
 
 void Session::close_if_idle(base::Nanoseconds now, base::Nanoseconds limit) {
-  if (!waiting_ && now - info_.active_at > limit) close();
+  if (!waiting_ && !recording_ && now - info_.active_at > limit) close();
 }
 
 void Session::reset() {
   reply_.set_version(2);
+  level_.set({});
+  stop_tracking();
+  stop_recording();
+  subscribed_ = false;
   info_.authenticated = false;
   info_.name.clear();
   info_.no_evict = info_.no_touch = false;
 }
 
+std::string Session::flags() const {
+  std::string flags;
+  if (recording_) flags += 'O';
+  if (subscribed_) flags += 'P';
+  if (tracked_) flags += 't';
+  if (tracked_ && tracked_->redirect_broken) flags += 'R';
+  if (tracked_ && tracked_->options.broadcast) flags += 'B';
+  if (info_.no_evict) flags += 'e';
+  if (info_.no_touch) flags += 'T';
+  return flags.empty() ? "N" : flags;
+}
+
 std::string Session::describe(base::Nanoseconds now) const {
-  const std::string flags = info_.no_evict ? (info_.no_touch ? "eT" : "e") : info_.no_touch ? "T" : "N";
+  const auto redirect = tracked_ ? static_cast<std::int64_t>(tracked_->options.redirect) : -1;
   return fmt::format(
-      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} "
-      "argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem={} tot-mem={} events=r{} cmd={} user=default redir=-1 resp={} "
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={} psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} "
+      "argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem={} tot-mem={} events=r{} cmd={} user=default redir={} resp={} "
       "lib-name={} lib-ver={}",
       info_.id, info_.address, info_.local_address, fd_, info_.name, (now - info_.connected_at) / base::kSecond,
-      (now - info_.active_at) / base::kSecond, flags, in_.size(), in_.free_space(), out_.capacity(), out_.size(),
-      out_.capacity(), in_.capacity() + out_.capacity() + sizeof(Session), watched_ & UV_WRITABLE ? "w" : "",
-      info_.last_command ? info_.last_command->name : "NULL", reply_.version(), info_.library_name, info_.library_version);
+      (now - info_.active_at) / base::kSecond, flags(), subscribed_ ? 1 : 0, in_.size(), in_.free_space(), out_.capacity(),
+      out_.size(), out_.capacity(), in_.capacity() + out_.capacity() + sizeof(Session), watched_ & UV_WRITABLE ? "w" : "",
+      info_.last_command ? info_.last_command->name : "NULL", redirect, reply_.version(), info_.library_name,
+      info_.library_version);
 }
 
 }  // namespace freshet::server

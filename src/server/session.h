@@ -9,8 +9,10 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/function_ref.h"
 #include "freshet/result.h"
@@ -19,7 +21,10 @@
 #include "protocol/request.h"
 #include "server/command.h"
 #include "server/errors.h"
+#include "server/levels.h"
 #include "server/mailbox.h"
+#include "server/recording.h"
+#include "server/tracked_client.h"
 
 namespace freshet::server {
 
@@ -81,6 +86,29 @@ class Session {
   ClientInfo& info() { return info_; }
   const ClientInfo& info() const { return info_; }
   void close_after_replies() { closing_ = true; }
+  ConnectionLevel& level() { return level_; }
+
+  // Client-side caching. Null unless CLIENT TRACKING is on.
+  TrackedClient* tracked() { return tracked_.get(); }
+  void start_tracking(TrackingOptions options);
+  void stop_tracking();
+  // Before the command reads: its keys are remembered, if the client tracks.
+  void track_reads(const Command& command, std::span<const std::string_view> args);
+  // What the client must drop has come; and what was redirected here by another one. Between commands only.
+  void invalidate(Invalidation told);
+  void hear(const Invalidation& told);
+  void redirect_broke();
+  bool subscribed() const { return subscribed_; }
+  void set_subscribed(bool subscribed) { subscribed_ = subscribed; }
+  // Recordings (server/recording.h). Before a command waits: the keys that it accesses, noted only while somebody records;
+  // and what became of each of them, in the same order.
+  void expect_access(std::string_view key);
+  void access_answered(AccessKind kind, std::size_t value_bytes);
+  // The connection records what all the others access: from begin_batches() on it is sent batches.
+  void start_recording(std::shared_ptr<Recording> recording);
+  void begin_batches();
+  void stop_recording();
+  void hear_recorded(const RecordingBatch& batch);
   // RESET: everything but the connection itself as at its beginning.
   void reset();
   // One line of CLIENT LIST, without a line end.
@@ -97,18 +125,35 @@ class Session {
   void on_readable();
   // Reads once into the input. False if nothing came, or the client has gone.
   bool read_some();
+  // As CLIENT LIST shows them.
+  std::string flags() const;
   // Executes what can be executed, and sends the replies.
   void run();
   void execute_ready();
+  // Parses some commands and executes them. False: no whole command is left, or none may be executed.
+  bool execute_some(std::uint64_t& executed);
+  // Parses as many commands as belong together into the worker's batch.
+  protocol::RequestParser::Status parse_some();
   // Whether another command may be executed now.
   bool may_execute() const;
-  void execute(std::span<const std::string_view> args);
-  // The command that `args` names, or null after an error reply.
-  const Command* admit(std::span<const std::string_view> args);
+  // `command`: what args[0] names; null: nothing that is known.
+  void execute(const Command* command, std::span<const std::string_view> args);
+  // The command to be called: `command`, or the subcommand that `args` name. Null after an error reply.
+  const Command* admit(const Command* command, std::span<const std::string_view> args);
+  // False after an error reply: a key that it would write belongs to a read-only collection.
+  bool may_write(const Command& command, std::span<const std::string_view> args);
   void call(const Command& command, std::span<const std::string_view> args);
   // Runs a step of a command, and what follows of answers that the engine gives before it returns.
   void take_step(base::FunctionRef<void()> step);
   void count_reply(const Command& command, std::size_t reply_begin);
+  // The reply of a read has been written: what was told of its keys meanwhile follows it.
+  void reads_answered();
+  void forget_accesses();
+  // Writes what the client must drop, or hands it to the connection that it is redirected to. `at_once`: no reply is being
+  // written.
+  void tell(Invalidation told, bool at_once);
+  void redirect(std::uint64_t target, Invalidation told);
+  void send_push();
   void protocol_error();
   // What follows everything else: looks ahead, gives buffers back, sees to the limits, and watches for what comes next.
   void settle();
@@ -124,6 +169,11 @@ class Session {
   uv_poll_t poll_;
   int watched_ = 0;             // The events that poll_ watches.
   ClientInfo info_;
+  ConnectionLevel level_;
+  std::unique_ptr<TrackedClient> tracked_;
+  std::shared_ptr<Recording> recording_;         // Null unless the connection records.
+  std::vector<std::string> expected_accesses_;   // Of the command that waits.
+  std::size_t accesses_answered_ = 0;
   protocol::Buffer in_;
   protocol::Buffer out_;
   protocol::RequestParser parser_;
@@ -134,6 +184,7 @@ class Session {
   const Command* waiting_command_ = nullptr;
   base::Nanoseconds waiting_since_ = 0;
   bool waiting_ = false;
+  bool subscribed_ = false;     // To the channel of invalidations.
   bool input_ended_ = false;    // The client sends nothing more, but may still read.
   bool closing_ = false;        // Closes once the replies are sent; executes nothing more.
   bool closed_ = false;

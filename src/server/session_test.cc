@@ -10,18 +10,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class SessionTest : public ServerTest {
- protected:
-  // Waits for what another thread does; a failure after some seconds.
-  template <typename Condition>
-  static void eventually(Condition holds) {
-    const auto end = base::now() + 10 * base::kSecond;
-    while (!holds()) {
-      ASSERT_LT(base::now(), end) << "did not come true";
-      std::this_thread::yield();
-    }
-  }
-};
+class SessionTest : public ServerTest {};
 
 TEST_F(SessionTest, APipelineOfHitsIsAnsweredInOneWrite) {
   start();
@@ -147,6 +136,42 @@ TEST_F(SessionTest, QuitAnswersAndCloses) {
   EXPECT_EQ(client->read(), "PONG");
   EXPECT_EQ(client->read(), "OK");
   EXPECT_EQ(client->read(), "closed");
+}
+
+// Commands are parsed some at a time; what an earlier one changes holds for the later ones all the same.
+TEST_F(SessionTest, CommandsOfOnePieceChangeTheRulesForThoseBehindThem) {
+  auto options = defaults();
+  options.password = "secret";
+  start(options);
+  auto client = connect();
+  std::string stream = TestClient::encode({"PING"}) + "AUTH secret\r\n" + TestClient::encode({"SET", "k", "v"});
+  stream += "GET k\r\n\r\n*0\r\n" + TestClient::encode({"GET", "k"}) + "ECHO 'a b'\r\n";
+  std::vector<std::string_view> mget(200, "k");
+  mget.front() = "MGET";
+  stream += TestClient::encode(mget) + TestClient::encode({"GET", "k"}) + TestClient::encode({"RESET"});
+  stream += TestClient::encode({"GET", "k"}) + "AUTH secret\r\nQUIT\r\n" + TestClient::encode({"GET", "k"});
+  EXPECT_TRUE(client->send(stream));
+  EXPECT_EQ(client->read(), "-NOAUTH Authentication required.");
+  for (const char* expected : {"OK", "OK", "\"v\"", "\"v\"", "\"a b\""}) EXPECT_EQ(client->read(), expected);
+  client->read();
+  EXPECT_EQ(client->last().items.size(), 199u);
+  for (const char* expected : {"\"v\"", "RESET", "-NOAUTH Authentication required.", "OK", "OK", "closed"}) {
+    EXPECT_EQ(client->read(), expected);
+  }
+}
+
+TEST_F(SessionTest, AProtocolErrorWaitsForTheCommandsBeforeIt) {
+  start();
+  engine_.put_in_storage("k", "v");
+  engine_.hold_answers();
+  auto client = connect();
+  const auto waits = TestClient::encode({"GET", "k"}) + TestClient::encode({"ECHO", "e"});
+  EXPECT_TRUE(client->send("PING\r\n" + waits + "*2\r\n*1\r\n"));
+  eventually([&] { return engine_.held_answers() == 1; });
+  engine_.release_answers();
+  for (const char* expected : {"PONG", "\"v\"", "\"e\"", "-ERR Protocol error: expected '$', got '*'", "closed"}) {
+    EXPECT_EQ(client->read(), expected);
+  }
 }
 
 TEST_F(SessionTest, ProtocolErrorsAreToldAndCloseTheConnection) {
@@ -320,6 +345,11 @@ TEST_F(SessionTest, MetricsAreServed) {
   EXPECT_THAT(text, HasSubstr("freshet_connected_clients 1"));
   EXPECT_THAT(text, HasSubstr("freshet_command_duration_seconds_count{waited=\"yes\"} 1"));
   EXPECT_THAT(text, HasSubstr("freshet_cache_hits_total 1"));
+  EXPECT_THAT(text, HasSubstr("freshet_stream_up 1"));
+  EXPECT_THAT(text, HasSubstr("freshet_stream_lag_seconds 0.012"));
+  EXPECT_THAT(text, HasSubstr("freshet_held_transactions 2"));
+  EXPECT_THAT(text, HasSubstr("publication=\"fake_publication\""));
+  EXPECT_THAT(text, HasSubstr("freshet_tracking_clients 0"));
   options.metrics = "127.0.0.1:" + std::to_string(server_->port());
   EXPECT_FALSE(Server::start(options, engine_, settings_)) << "the port is taken";
 }

@@ -5,9 +5,14 @@
 #include "protocol/number.h"
 #include "server/access.h"
 #include "server/handlers.h"
+#include "server/request_batch.h"
+#include "server/worker.h"
 
 namespace freshet::server::handlers {
 namespace {
+
+// Of a long MGET: keys whose look-ups' lines are fetched together.
+constexpr std::size_t kKeysAhead = 32;
 
 using cache::HitView;
 using protocol::ReplyWriter;
@@ -16,14 +21,6 @@ using storage::Expiry;
 using storage::Mutation;
 using storage::MutationKind;
 using storage::MutationOutcome;
-
-void write_value(ReplyWriter& reply, const HitView& view) {
-  if (view.present) {
-    reply.bulk(view.value);
-  } else {
-    reply.null();
-  }
-}
 
 // The value before a mutation that asked for it; what stands there now is it too if nothing was applied.
 void write_before(Session& session, const MutationOutcome& outcome) {
@@ -95,10 +92,12 @@ void set_pairs(Context& context, Condition condition, std::string_view command,
                void (*finish)(ReplyWriter&, const storage::WriteReply&)) {
   std::vector<Mutation> mutations;
   if (!read_pairs(context, condition, command, mutations)) return;
+  for (const auto& mutation : mutations) context.session.expect_access(mutation.key);
   const auto done = [finish](Session& session, storage::WriteReply&& reply) {
     for (const auto& outcome : reply) {
       if (!outcome) return write_mutation_error(session.reply(), MutationKind::put, outcome.error());
     }
+    for (const auto& outcome : reply) count_written(session, MutationKind::put, *outcome);
     finish(session.reply(), reply);
   };
   context.engine.write(std::move(mutations), true, base::kForever, context.session.defer<storage::WriteReply>(done));
@@ -141,31 +140,38 @@ void mget(Context& context) {
   const auto keys = context.args.subspan(1);
   auto& out = context.reply.out();
   const std::size_t begin = out.size();
+  // One moment is more than every key's own newest value.
+  bool hits = context.read.level != storage::Level::snapshot;
   context.reply.array(keys.size());
   std::size_t found = 0;
-  for (const auto key : keys) {
-    const auto visit = [&](const HitView& view) {
+  const bool is_long = !RequestBatch::fetches_for(context.args);
+  const bool recorded = context.session.worker().recorder().any();
+  std::vector<std::size_t> value_bytes;  // Only if it is recorded: one key's miss means that all are read again.
+  for (std::size_t i = 0; hits && i < keys.size(); ++i) {
+    if (is_long && i % kKeysAhead == 0) context.engine.prefetch_hits(keys.subspan(i, std::min(keys.size() - i, kKeysAhead)));
+    hits = keys[i].size() <= storage::kKeyBytesMax && show_hit(context, keys[i], [&](const HitView& view) {
       found += view.present;
+      if (recorded) value_bytes.push_back(view.value.size());
       write_value(context.reply, view);
-    };
-    if (key.size() <= storage::kKeyBytesMax &&
-        context.engine.try_get(key, context.now, visit) == cache::Engine::Lookup::hit) {
-      continue;
-    }
+    });
+  }
+  if (!hits) {
     out.truncate(begin);
     return read_keys(context, keys, [](Session& session, std::vector<cache::Reading>&& readings) {
       session.reply().array(readings.size());
-      for (const auto& reading : readings) {
-        write_value(session.reply(), HitView{reading.present, reading.value, reading.version, reading.expires_at_ms});
-      }
+      for (const auto& reading : readings) write_value(session.reply(), view_of(reading));
     });
   }
   for (std::size_t i = 0; i < keys.size(); ++i) count_read(context.session, i < found);
+  for (std::size_t i = 0; i < value_bytes.size(); ++i) {
+    context.session.worker().recorder().record(AccessKind::read, keys[i], value_bytes[i], context.now);
+  }
 }
 
 void strlen(Context& context) {
   read_key(context, context.args[1], [](ReplyWriter& reply, const HitView& view) {
-    reply.integer(view.present ? static_cast<std::int64_t>(view.value.size()) : 0);
+    if (!view.present) return reply.integer(0);
+    with_text(reply, view, [&](std::string_view text) { reply.integer(static_cast<std::int64_t>(text.size())); });
   });
 }
 
@@ -173,7 +179,8 @@ void getrange(Context& context) {
   std::int64_t start = 0, end = 0;
   if (!read_integer(context.reply, context.args[2], start) || !read_integer(context.reply, context.args[3], end)) return;
   read_key(context, context.args[1], [start, end](ReplyWriter& reply, const HitView& view) {
-    reply.bulk(view.present ? range_of(view.value, start, end) : std::string_view());
+    if (!view.present) return reply.bulk({});
+    with_text(reply, view, [&](std::string_view text) { reply.bulk(range_of(text, start, end)); });
   });
 }
 

@@ -18,18 +18,20 @@ constexpr Advice kAdvice[] = {
      "compare-and-set"},
     {" eval evalsha eval_ro evalsha_ro script fcall fcall_ro function ",
      "scripts are not offered: use INCRBY, APPEND, SET with NX, XX or GET, or FRESHET.SET key value VERSION n in a loop"},
-    {" subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub monitor ",
+    {" psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub ",
      "publish and subscribe are not offered: use the database's own notifications, or a message broker"},
+    {" monitor ",
+     "not offered: FRESHET.RECORD tells which keys are accessed, hashed, and freshet record writes that down as a trace"},
     {" lpush rpush lpop rpop lrange llen lindex linsert lrem lset ltrim lpushx rpushx lmove blmove blpop brpop "
-     "rpoplpush brpoplpush lpos lmpop blmpop hset hget hmset hmget hgetall hdel hexists hincrby hincrbyfloat hkeys "
-     "hvals hlen hscan hsetnx hstrlen hrandfield sadd srem smembers sismember smismember scard spop srandmember "
-     "sinter sinterstore sintercard sunion sunionstore sdiff sdiffstore smove sscan zadd zrem zrange zrangestore "
-     "zrangebyscore zrangebylex zrevrange zrevrangebyscore zrevrangebylex zrank zrevrank zscore zmscore zcard "
+     "rpoplpush brpoplpush lpos lmpop blmpop hscan hrandfield sadd srem smembers sismember smismember scard spop "
+     "srandmember sinter sinterstore sintercard sunion sunionstore sdiff sdiffstore smove sscan zadd zrem zrange "
+     "zrangestore zrangebyscore zrangebylex zrevrange zrevrangebyscore zrevrangebylex zrank zrevrank zscore zmscore zcard "
      "zcount zlexcount zincrby zpopmin zpopmax bzpopmin bzpopmax zmpop bzmpop zremrangebyrank zremrangebyscore "
      "zremrangebylex zunion zunionstore zinter zinterstore zintercard zdiff zdiffstore zscan zrandmember xadd "
      "xread xreadgroup xrange xrevrange xlen xdel xtrim xgroup xack xinfo xclaim xautoclaim xpending geoadd geopos "
      "geodist georadius geosearch pfadd pfcount pfmerge ",
-     "values are strings here: store the structure serialised in one string, or keep it in the database's own tables"},
+     "values are strings, or rows of tables: store the structure serialised in one string, or keep it in the database's own "
+     "tables"},
     {" setbit getbit bitcount bitpos bitop bitfield bitfield_ro ",
      "bit commands are not offered: use SETRANGE and GETRANGE, or FRESHET.SET key value VERSION n"},
     {" rename renamenx copy move swapdb restore dump migrate sort sort_ro object randomkey ",

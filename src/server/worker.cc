@@ -31,7 +31,10 @@ void Mailbox::close() {
 
 Worker::Worker(Server& server, int index)
     : server_(server),
+      index_(index),
       counters_(all_commands().size()),
+      recorder_(loop_, counters_,
+                [this](std::uint64_t client, RecordingBatch batch) { deliver(client, std::move(batch)); }),
       mailbox_(std::make_shared<Mailbox>(this)),
       loop_(fmt::format("freshet-{}", index)) {
   loop_.run([this] {
@@ -46,6 +49,7 @@ void Worker::stop() {
   loop_.run([this] {
     mailbox_->close();
     idle_timer_.reset();
+    recorder_.clear();
     std::vector<Session*> open;
     for (const auto& [id, session] : sessions_) open.push_back(session);
     for (Session* session : open) session->close();
@@ -57,6 +61,21 @@ void Worker::adopt(int fd, ClientInfo info) {
     counters_.connections.add();
     const auto id = info.id;
     sessions_.emplace(id, new Session(*this, fd, std::move(info)));
+  });
+}
+
+void Worker::announce_invalidations() {
+  loop_.post([this] {
+    for (auto& [id, told] : server_.tracking().take(static_cast<std::size_t>(index_))) {
+      if (Session* session = find(id)) session->invalidate(std::move(told));
+    }
+  });
+}
+
+void Worker::deliver(std::uint64_t client, RecordingBatch batch) {
+  Worker& target = server_.worker_of(client);
+  target.loop().post([&target, client, batch = std::move(batch)] {
+    if (Session* session = target.find(client)) session->hear_recorded(batch);
   });
 }
 

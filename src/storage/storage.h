@@ -122,7 +122,7 @@ struct ScanReply {
 struct Identity {
   std::string system;      // PostgreSQL: the system identifier. Embedded: the id of the directory.
   std::string timeline;    // PostgreSQL: eight hex digits.
-  std::string started_at;  // PostgreSQL: pg_postmaster_start_time().
+  std::string started_at;  // PostgreSQL: pg_postmaster_start_time(); freshet.identity() adds its shared memory's.
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 

@@ -20,6 +20,11 @@ USAGE = 64
 SOURCE, FRESHET = Path(), Path()
 
 
+def sql(url, statement):
+    done = subprocess.run(["psql", url, "-XAtqc", statement], check=True, text=True, stdout=subprocess.PIPE)
+    return done.stdout.strip()
+
+
 def run(*arguments):
     return subprocess.run([FRESHET, *arguments], text=True, capture_output=True, timeout=SECONDS_MAX)
 
@@ -100,6 +105,12 @@ class Program(unittest.TestCase):
         self.assertEqual(server.cli("CONFIG", "SET", "maxmemory", "64mb"), "OK")
         self.assertEqual(server.cli("CONFIG", "GET", "cache.memory"), "cache.memory\n64MiB")
         self.assertIn("restart", server.cli("CONFIG", "SET", "server.threads", "2"))
+        self.assertEqual(server.cli("SET", "key", "value"), "OK")
+        for policy in ("lirs", "sieve"):
+            self.assertEqual(server.cli("CONFIG", "SET", "maxmemory-policy", policy), "OK")
+            self.assertIn(f"maxmemory_policy:{policy}", server.cli("INFO", "memory"))
+            self.assertEqual(server.cli("GET", "key"), "value")
+        self.assertIn("s3fifo", server.cli("CONFIG", "SET", "maxmemory-policy", "noeviction"))
         self.assertEqual(server.end(), 0)
 
     def postgres(self):
@@ -113,12 +124,12 @@ class Program(unittest.TestCase):
     def test_is_ready_once_its_keys_can_be_written(self):
         url = self.postgres()
         first = Serving(self.folder, "--storage", url)
-        self.assertIn("owns and guards every slot", "".join(first.log))
+        self.assertIn("everything can be cached", "".join(first.log))
         self.assertEqual(first.cli("SET", "key", "value"), "OK")  # At once, without a retry.
         # A second one, started by mistake, says that it cannot write, and reads all the same.
         second = Serving(self.folder, "--storage", url)
         self.assertIn("another holder owns the keys", "".join(second.log))
-        self.assertNotIn("owns and guards every slot", "".join(second.log))
+        self.assertNotIn("everything can be cached", "".join(second.log))
         self.assertEqual(second.cli("GET", "key"), "value")
         self.assertNotEqual(second.cli("SET", "key", "other"), "OK")
         self.assertEqual(first.end(), 0)
@@ -132,10 +143,35 @@ class Program(unittest.TestCase):
         checked, contended = re.search(r"\n  reads checked ([\d,]+), of them contended ([\d,]+)\n", demo.stdout).groups()
         self.assertGreater(int(checked.replace(",", "")), 1000)
         self.assertGreater(int(contended.replace(",", "")), 0)
-        # It leaves none of its records behind.
-        left = subprocess.run(["psql", url, "-XAtc", "SELECT count(value) FROM freshet.kv"], check=True, text=True,
-                              stdout=subprocess.PIPE)
-        self.assertEqual(left.stdout.strip(), "0")
+        # It leaves nothing behind: no table, no publication, no replication slot.
+        left = ("pg_stat_user_tables", "pg_publication", "pg_replication_slots")
+        self.assertEqual([sql(url, f"SELECT count(*) FROM {what}") for what in left], ["0"] * len(left))
+
+    def test_doctor_and_explain(self):
+        url = self.postgres()
+        config = self.folder / "freshet.toml"
+        config.write_text('[[collection]]\nname = "users"\ntable = "users"\n')
+        missing = run("doctor", "--config", config, "--storage", url)
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn('BROKEN  collection "users": there is no table users', missing.stdout)
+        sql(url, "CREATE TABLE users (id int, name text)")
+        keyless = run("doctor", "--config", config, "--storage", url)
+        self.assertIn("ALTER TABLE public.users ADD PRIMARY KEY", keyless.stdout)
+        sql(url, "ALTER TABLE users ADD PRIMARY KEY (id); CREATE ROLE reader LOGIN; INSERT INTO users VALUES (1, 'Ada')")
+        stranger = run("doctor", "--config", config, "--storage", url.replace("postgres@", "reader@"))
+        self.assertEqual(stranger.returncode, 1)
+        # What the doctor prescribes cures.
+        statements = [line.strip() for line in stranger.stdout.splitlines() if line.startswith("            ")]
+        for statement in statements:
+            if not statement.startswith("ALTER SYSTEM"):
+                sql(url, statement)
+        server = Serving(self.folder, "--config", config, "--storage", url.replace("postgres@", "reader@"),
+                         "--key-value", "off")
+        self.assertEqual(server.cli("HGET", "users:1", "name"), "Ada")
+        told = run("explain", "users:1", "--target", f"127.0.0.1:{server.port}")
+        self.assertEqual(told.returncode, 0)
+        self.assertRegex(told.stdout, r"depends on +public\.users by its primary key \(id\)")
+        self.assertEqual(server.end(), 0)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 Every ```sh block of README.md and docs/*.md is marked: `sh tested` is run here, `sh untested: reason` is not. A ```text
 block right behind a tested one is what it must print; a line `…` there stands for any lines. Blocks of one page run in
 order, in one empty folder, with `freshet` in the path, a server with embedded storage behind port 6380 of the text (in
-truth another port), and DATABASE naming a temporary PostgreSQL.
+truth another port), port 6381 for a server that the page starts itself (another one, too), and DATABASE naming an empty
+database of the page's own in a temporary PostgreSQL that can be followed.
 
 usage: run_blocks.py SOURCE FOLDER_OF_FRESHET
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK_SECONDS_MAX = 120
-SHOWN_PORT = "6380"
+SERVED_PORT, OWN_PORT = "6380", "6381"  # As the pages show them.
 FENCE = re.compile(r"^```(\S*) ?(.*)\n((?:.*\n)*?)```$", re.M)
 
 
@@ -58,16 +59,20 @@ def matches(expected, printed):
     return re.fullmatch(pattern, printed) is not None
 
 
-def run_block(block, folder, environment, port):
-    """None, or what went wrong."""
-    commands = block.commands.replace(SHOWN_PORT, str(port))
+def run_block(block, folder, environment, ports):
+    """None, or what went wrong. `ports`: from those shown to those in use."""
+    commands = block.commands
+    for shown, used in ports.items():
+        commands = commands.replace(shown, used)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=BLOCK_SECONDS_MAX)
     except subprocess.TimeoutExpired:
         return f"{block.place}: not done after {BLOCK_SECONDS_MAX} s"
-    printed = done.stdout.replace(str(port), SHOWN_PORT)
+    printed = done.stdout
+    for shown, used in ports.items():
+        printed = printed.replace(used, shown)
     if done.returncode != 0:
         return f"{block.place}: exit code {done.returncode}\n{printed}"
     if block.output is not None and not matches(block.output, printed):
@@ -85,20 +90,29 @@ class Surroundings:
     """The server and the database that the blocks find."""
 
     def __init__(self, source, binaries, folder, with_database):
-        self.port = free_port()
+        self.ports = {SERVED_PORT: str(free_port()), OWN_PORT: str(free_port())}
         self.tool = source / "tools/temporary-postgres"
         self.database_folder = folder / "postgres" if with_database else None
         self.environment = dict(os.environ, PATH=f"{binaries}:{os.environ['PATH']}")
         if with_database:
             started = subprocess.run([self.tool, "start", self.database_folder, "--with", str(os.getpid())], check=True,
                                      text=True, stdout=subprocess.PIPE)
-            self.environment["DATABASE"] = started.stdout.strip()
-        self.server = subprocess.Popen([binaries / "freshet", "serve", "--listen", f"127.0.0.1:{self.port}", "--data",
-                                        folder / "data"], stderr=subprocess.PIPE, text=True)
+            self.server_url = started.stdout.strip()
+        listen = f"127.0.0.1:{self.ports[SERVED_PORT]}"
+        self.server = subprocess.Popen([binaries / "freshet", "serve", "--listen", listen, "--data", folder / "data"],
+                                       stderr=subprocess.PIPE, text=True)
         for line in self.server.stderr:
             if "ready on" in line:
                 return
         raise RuntimeError("freshet serve did not start")
+
+    def environment_of(self, page):
+        """For the blocks of one page."""
+        if not self.database_folder:
+            return self.environment
+        name = page.stem.lower().replace("-", "_")
+        subprocess.run(["psql", "-q", self.server_url, "-c", f"CREATE DATABASE {name}"], check=True)
+        return dict(self.environment, DATABASE=self.server_url.rsplit("/", 1)[0] + "/" + name)
 
     def close(self):
         self.server.send_signal(signal.SIGTERM)
@@ -119,10 +133,11 @@ def main():
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o755)  # The database runs as a user of its own.
         surroundings = Surroundings(source, binaries, Path(top), any("$DATABASE" in b.commands for _, b in tested))
+        environments = {page: surroundings.environment_of(page) for page in {page for page, _ in tested}}
         for page, block in tested:
             folder = Path(top, page.stem)
             folder.mkdir(exist_ok=True)
-            faults.append(run_block(block, folder, surroundings.environment, surroundings.port))
+            faults.append(run_block(block, folder, environments[page], surroundings.ports))
         surroundings.close()
     faults = [f for f in faults if f]
     print("\n".join(faults) if faults else f"{len(tested)} blocks run")

@@ -54,7 +54,7 @@ class Blocks(unittest.TestCase):
     def test_runs_commands(self):
         with tempfile.TemporaryDirectory() as folder:
             def fault(commands, output=None):
-                return run_block(Block("a.md:1", "tested", commands, output), folder, os.environ, 7001)
+                return run_block(Block("a.md:1", "tested", commands, output), folder, os.environ, {"6380": "7001"})
             self.assertIsNone(fault("echo 6380 > x; grep -q 7001 x; cat x", "6380\n"))
             self.assertIn("exit code 1", fault("false; true"))
             self.assertIn("instead of", fault("echo a", "b\n"))

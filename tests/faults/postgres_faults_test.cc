@@ -20,6 +20,8 @@ constexpr auto kReadDeadline = base::kSecond;
 // What a loaded machine may add to a deadline before the test calls it missed.
 constexpr auto kSlack = base::kSecond;
 constexpr std::uint64_t kProgress = 200;
+// After the last fault: so that enough reads meet a write in flight, however slow the machine was meanwhile.
+constexpr std::uint64_t kContendedProgress = 2500;
 constexpr int kRounds = 3;
 
 class PostgresFaults : public ::testing::Test {
@@ -48,6 +50,7 @@ class PostgresFaults : public ::testing::Test {
       fault(round);
       ASSERT_TRUE(load.wait_for_progress(kProgress, kRecovery)) << "no recovery after round " << round;
     }
+    ASSERT_TRUE(load.wait_for_progress(kContendedProgress, kRecovery)) << "it became slow";
     load.stop();
     const auto judgement = load.judge();
     EXPECT_EQ(judgement.violations, 0u) << first_report(judgement);
@@ -74,14 +77,8 @@ class PostgresFaults : public ::testing::Test {
     EXPECT_NE(reading.error().what, "");
   }
 
-  // Writes until it is acknowledged: a node that does not own the key yet refuses at once, retryable.
   static ::testing::AssertionResult writes_in_time(cache::Engine& engine, const std::string& key, const std::string& value) {
-    RecordedClient client(0);
-    const auto deadline = base::now() + kRecovery;
-    while (base::now() < deadline) {
-      if (client.set(engine, key, value).finish().outcome == checker::Outcome::ok) return ::testing::AssertionSuccess();
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    if (RecordedClient(0).set_until_acknowledged(engine, key, value, kRecovery)) return ::testing::AssertionSuccess();
     return ::testing::AssertionFailure() << "not acknowledged in time; " << engine.ownership_status().detail;
   }
 

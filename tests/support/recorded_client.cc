@@ -1,12 +1,17 @@
 // Recorded operations on an engine in this process.
 #include "recorded_client.h"
 
+#include <chrono>
+#include <thread>
+
 namespace freshet::testing {
 namespace {
 
 using checker::Kind;
 using checker::Operation;
 using checker::Outcome;
+
+constexpr auto kPauseAfterRefusal = std::chrono::milliseconds(10);
 
 // Takes an answer into the record.
 void note_answer(Operation& operation, const Result<storage::WriteReply>& reply) {
@@ -80,6 +85,16 @@ Pending RecordedClient::set(cache::Engine& engine, std::string key, std::string 
   storage::Mutation mutation;
   mutation.value = std::move(value);
   return write(engine, std::move(operation), std::move(mutation), timeout);
+}
+
+bool RecordedClient::set_until_acknowledged(cache::Engine& engine, const std::string& key, const std::string& value,
+                                            base::Nanoseconds patience) {
+  const auto deadline = base::now() + patience;
+  while (base::now() < deadline) {
+    if (set(engine, key, value).finish().outcome == Outcome::ok) return true;
+    std::this_thread::sleep_for(kPauseAfterRefusal);
+  }
+  return false;
 }
 
 Pending RecordedClient::increment(cache::Engine& engine, std::string key, base::Nanoseconds timeout) {

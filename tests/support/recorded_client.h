@@ -28,6 +28,9 @@ class RecordedClient {
 
   Pending get(cache::Engine& engine, std::string key, base::Nanoseconds timeout = base::kSecond);
   Pending set(cache::Engine& engine, std::string key, std::string value, base::Nanoseconds timeout = 2 * base::kSecond);
+  // Writes until it is acknowledged: a node that does not own the key yet refuses at once, retryable. False after patience.
+  bool set_until_acknowledged(cache::Engine& engine, const std::string& key, const std::string& value,
+                              base::Nanoseconds patience);
   Pending increment(cache::Engine& engine, std::string key, base::Nanoseconds timeout = 2 * base::kSecond);
   Pending append(cache::Engine& engine, std::string key, std::string value, base::Nanoseconds timeout = 2 * base::kSecond);
   Pending erase(cache::Engine& engine, std::string key, base::Nanoseconds timeout = 2 * base::kSecond);

@@ -6,12 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "progress.h"
+
 namespace freshet::testing {
 namespace {
 
 // Clients whose engine refuses them do not spin: their failures would only lengthen the history.
 constexpr auto kPauseAfterFailure = std::chrono::milliseconds(2);
-constexpr auto kProgressPoll = std::chrono::milliseconds(5);
 
 }  // namespace
 
@@ -46,13 +47,7 @@ void RecordedLoad::stop() {
 }
 
 bool RecordedLoad::wait_for_progress(std::uint64_t operations, base::Nanoseconds timeout) {
-  const auto goal = answered_ + operations;
-  const auto deadline = base::now() + timeout;
-  while (answered_ < goal) {
-    if (base::now() > deadline) return false;
-    std::this_thread::sleep_for(kProgressPoll);
-  }
-  return true;
+  return wait_for_more(answered_, operations, timeout);
 }
 
 checker::Judgement RecordedLoad::judge() { return checker::judge(recorder_.take()); }

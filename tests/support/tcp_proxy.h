@@ -28,6 +28,8 @@ class TcpProxy {
 
   int port() const { return port_; }
   void set_mode(Mode mode);
+  // Where new connections lead to from now on.
+  void set_upstream(int port) { upstream_port_ = port; }
   // Cuts every connection now, without a word.
   void cut();
   // Waits until so many bytes of replies have been thrown away in all; false if they do not come.
@@ -46,7 +48,7 @@ class TcpProxy {
   bool forward(const Pair& pair, bool from_client);
   void wake();
 
-  int upstream_port_;
+  std::atomic<int> upstream_port_;
   int port_ = 0;
   int listener_ = -1;
   int wake_read_ = -1;

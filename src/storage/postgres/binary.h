@@ -59,6 +59,7 @@ class Parameters {
     nulls_.push_back(true);
     return *this;
   }
+  int count() const { return static_cast<int>(values_.size()); }
   std::size_t bytes() const;
   // Sends a prepared statement; false if libpq refused it.
   bool send(PGconn* connection, const char* statement) const;

@@ -8,22 +8,20 @@
 #include <cstring>
 
 namespace freshet::storage::postgres {
-namespace {
-
-// A session that lasted so long was a good one: the next attempt follows at once.
-constexpr base::Nanoseconds kGoodSession = base::kSecond;
-constexpr int kBackoffDoublingsMax = 16;
-
-}  // namespace
 
 Connection::Connection(net::Loop& loop, Options options, Observer& observer)
-    : loop_(loop), options_(std::move(options)), observer_(observer), connect_timer_(loop), stall_timer_(loop) {
+    : options_(std::move(options)),
+      observer_(observer),
+      backoff_(options_.backoff_min, options_.backoff_max),
+      connect_timer_(loop),
+      stall_timer_(loop),
+      watch_(loop, [this](int status, int events) { on_io(status, events); }) {
   connect_timer_.start(0, [this] { connect(); });
   stall_timer_.start(options_.stall_timeout / 4, [this] { check_stall(); }, options_.stall_timeout / 4);
 }
 
 Connection::~Connection() {
-  unwatch();
+  watch_.stop();
   pq_.reset();
   state_ = State::waiting;
   auto lost = std::move(in_flight_);
@@ -79,8 +77,8 @@ void Connection::finish_preparing() {
 
 void Connection::send(const Statement& statement, const Parameters& parameters, Done done) {
   assert(is_ready());
-  in_flight_.push_back({std::move(done), base::now(), {}, false});
-  if (!parameters.send(pq_.get(), statement.name) || PQpipelineSync(pq_.get()) != 1) {
+  in_flight_.push_back({std::move(done), base::now(), {}, false, {}});
+  if (!prepare_late(statement) || !parameters.send(pq_.get(), statement.name) || PQpipelineSync(pq_.get()) != 1) {
     // Never inside the caller's loop over connections; libpq keeps what it could not send, the server runs nothing of it.
     const auto why = message_of(pq_.get());
     connect_timer_.start(0, [this, why] { drop(why); });
@@ -89,12 +87,22 @@ void Connection::send(const Statement& statement, const Parameters& parameters, 
   flush();
 }
 
+// Together with its first execution: one sync ends both.
+bool Connection::prepare_late(const Statement& statement) {
+  if (!statement.late || late_.contains(statement.name)) return true;
+  in_flight_.back().preparing = statement.name;
+  if (*statement.name != '\0') late_.insert(statement.name);
+  if (late_.size() >= kLateStatementsMax) retiring_ = true;
+  return PQsendPrepare(pq_.get(), statement.name, statement.sql, static_cast<int>(statement.types.size()),
+                       statement.types.data()) == 1;
+}
+
 void Connection::on_io(int status, int events) {
   // libuv reports a refused connection as a bad descriptor; libpq knows better, and goes on to the URL's next host.
   if (status < 0 && state_ != State::connecting) return drop("the connection broke");
   if (state_ == State::connecting) {
     // The socket may be replaced inside: it must not be watched meanwhile.
-    unwatch();
+    watch_.stop();
     return step_connect(PQconnectPoll(pq_.get()));
   }
   if ((events & UV_READABLE) != 0) {
@@ -139,6 +147,10 @@ void Connection::take_result(Rows rows) {
     if (status == PGRES_PIPELINE_SYNC) return finish_preparing();
     if (status == PGRES_TUPLES_OK) {
       server_process_ = std::atoi(PQgetvalue(rows.get(), 0, 0));
+      session_.clear();
+      for (int column = 0; column < PQnfields(rows.get()); ++column) {
+        session_.emplace_back(PQgetvalue(rows.get(), 0, column));
+      }
       take_session(rows.get());
     } else if (status != PGRES_COMMAND_OK && prepare_error_.empty() && status != PGRES_PIPELINE_ABORTED) {
       prepare_error_ = sql_error_of(rows.get()).message;
@@ -147,12 +159,17 @@ void Connection::take_result(Rows rows) {
   }
   auto& front = in_flight_.front();
   if (status != PGRES_PIPELINE_SYNC) {
+    if (succeeded(rows.get()) && front.preparing) {
+      front.preparing.reset();
+      return;
+    }
     if (succeeded(rows.get())) {
       front.reply.rows = std::move(rows);
       front.has_result = true;
       return;
     }
     auto error = sql_error_of(rows.get());
+    if (front.preparing) late_.erase(*front.preparing);
     // Without a result the call counts as lost, at its sync or with its session.
     if (leaves_outcome_unknown(error)) return;
     front.reply.rows.reset();
@@ -200,45 +217,25 @@ void Connection::notice(void* self, const PGresult* result) {
 }
 
 void Connection::watch(int events) {
-  if (poll_ != nullptr && watched_ == events) return;
-  if (poll_ == nullptr) {
-    poll_ = new uv_poll_t;
-    poll_->data = this;
-    if (const int status = uv_poll_init(loop_.uv(), poll_, PQsocket(pq_.get())); status < 0) {
-      delete poll_;
-      poll_ = nullptr;
-      connect_timer_.start(0, [this, status] { drop(uv_strerror(status)); });
-      return;
-    }
-  }
-  watched_ = events;
-  uv_poll_start(poll_, events, [](uv_poll_t* handle, int status, int ready) {
-    if (handle->data != nullptr) static_cast<Connection*>(handle->data)->on_io(status, ready);
-  });
-}
-
-void Connection::unwatch() {
-  if (poll_ == nullptr) return;
-  uv_poll_stop(poll_);
-  poll_->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(poll_), [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
-  poll_ = nullptr;
-  watched_ = 0;
+  const int status = watch_.watch(PQsocket(pq_.get()), events);
+  if (status < 0) connect_timer_.start(0, [this, status] { drop(uv_strerror(status)); });
 }
 
 void Connection::drop(const std::string& why) {
   if (state_ == State::waiting) return;
-  unwatch();
+  watch_.stop();
   const bool was_ready = state_ == State::ready;
-  if (was_ready && base::now() - ready_since_ >= kGoodSession) failures_ = 0;
+  if (was_ready) backoff_.ended(ready_since_);
   pq_.reset();
   state_ = State::waiting;
   commit_in_doubt_ = false;
   retiring_ = false;
   server_process_ = 0;
+  session_.clear();
+  late_.clear();
   auto lost = std::move(in_flight_);
   in_flight_.clear();
-  schedule_connect();
+  connect_timer_.start(backoff_.next(), [this] { connect(); });
   for (auto& call : lost) {
     // An error reply says "rolled back" even without its sync; rows without theirs say nothing.
     if (!call.reply.error) {
@@ -248,18 +245,6 @@ void Connection::drop(const std::string& why) {
     if (call.done) call.done(std::move(call.reply));
   }
   observer_.disconnected(*this, was_ready, why);
-}
-
-// The first attempt after a good session is immediate; then waits double, each drawn between half and the whole.
-void Connection::schedule_connect() {
-  base::Nanoseconds wait = 0;
-  if (failures_ > 0) {
-    wait = std::min(options_.backoff_max, options_.backoff_min << std::min(failures_ - 1, kBackoffDoublingsMax));
-    base::Random random(base::entropy());
-    wait = wait / 2 + static_cast<base::Nanoseconds>(random.below(static_cast<std::uint64_t>(wait / 2 + 1)));
-  }
-  ++failures_;
-  connect_timer_.start(wait, [this] { connect(); });
 }
 
 void Connection::check_stall() {

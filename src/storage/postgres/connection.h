@@ -4,18 +4,19 @@
 // Everything happens on the loop's thread. May use libpq and net.
 #pragma once
 
-#include <uv.h>
-
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "net/descriptor_watch.h"
 #include "net/loop.h"
+#include "storage/postgres/backoff.h"
 #include "storage/postgres/binary.h"
 #include "storage/postgres/history.h"
 #include "storage/postgres/libpq.h"
@@ -26,7 +27,13 @@ struct Statement {
   const char* name;
   const char* sql;
   std::vector<Oid> types;
+  // Prepared by each connection when it is first sent there, instead of at its start: for statements that come and go. Names
+  // are never used again for another text; the empty name is prepared each time.
+  bool late = false;
 };
+
+// So many late statements a session keeps; then it is replaced by a new one.
+inline constexpr std::size_t kLateStatementsMax = 512;
 
 // What became of a statement that was sent. Exactly one of the three.
 struct Reply {
@@ -40,7 +47,7 @@ class Connection {
   struct Options {
     ConnectionParameters parameters;
     // Run once after connecting; one row, in text: the server process's number, whether the server is a standby, its
-    // timeline, its system.
+    // timeline, its system. What follows is at session().
     std::string session_sql;
     std::vector<const Statement*> statements;
     bool accept_standby = false;
@@ -78,6 +85,8 @@ class Connection {
   // When the statement was sent that has waited longest for its answer; base::kForever if there is none.
   base::Nanoseconds oldest_sent() const { return in_flight_.empty() ? base::kForever : in_flight_.front().sent; }
   int server_process() const { return server_process_; }
+  // The row that session_sql gave, while ready.
+  const std::vector<std::string>& session() const { return session_; }
   // Whether an answer that was made on this timeline is of the newest history that any connection has seen.
   bool is_current(std::string_view timeline) const;
 
@@ -93,6 +102,7 @@ class Connection {
     base::Nanoseconds sent;
     Reply reply;
     bool has_result = false;
+    std::optional<std::string> preparing;  // A late statement, until the server has it.
   };
 
   void connect();
@@ -100,33 +110,32 @@ class Connection {
   void prepare();
   void take_session(const PGresult* rows);
   void finish_preparing();
+  bool prepare_late(const Statement& statement);
   void on_io(int status, int events);
   void watch(int events);
-  void unwatch();
   void read_results();
   void take_result(Rows rows);
   void flush();
   void drop(const std::string& why);
-  void schedule_connect();
   void check_stall();
   static void notice(void* self, const PGresult* result);
 
-  net::Loop& loop_;
   const Options options_;
   Observer& observer_;
+  Backoff backoff_;
   net::Timer connect_timer_;   // The next attempt, or the end of this one.
   net::Timer stall_timer_;
+  net::DescriptorWatch watch_;
   State state_ = State::waiting;
   ConnectionPointer pq_;
-  uv_poll_t* poll_ = nullptr;
-  int watched_ = 0;
   std::deque<InFlight> in_flight_;
   std::string prepare_error_;
   bool commit_in_doubt_ = false;
   bool retiring_ = false;
   int server_process_ = 0;
+  std::vector<std::string> session_;
+  std::set<std::string, std::less<>> late_;  // Late statements that this session has, or is about to have.
   std::uint64_t history_number_ = 0;
-  int failures_ = 0;
   base::Nanoseconds ready_since_ = 0;
 };
 

@@ -1,4 +1,6 @@
 // PostgreSQL out of reach, cut off, restarted, promoted: what each call answers, and that the storage recovers by itself.
+#include <signal.h>
+
 #include <atomic>
 #include <future>
 #include <thread>
@@ -221,6 +223,27 @@ TEST(PostgresRestarts, the_storage_recovers_from_a_crash_and_its_identity_change
   EXPECT_EQ(reply->states[0].value, "v");
   auto after = calls.health();
   while (!after && base::now() < give_up) after = calls.health();
+  ASSERT_TRUE(after) << after.error().what;
+  EXPECT_EQ(after->identity.system, before->identity.system);
+  EXPECT_EQ(after->identity.timeline, before->identity.timeline);
+  EXPECT_NE(after->identity.started_at, before->identity.started_at);
+}
+
+// The postmaster ends the others and begins again by itself: its own start time stays.
+TEST(PostgresRestarts, the_identity_changes_with_a_crash_of_one_backend) {
+  TemporaryPostgres server({"fsync = off"});
+  const auto url = server.create_database();
+  const auto storage = open_storage(options_for(url));
+  ASSERT_TRUE(storage);
+  BlockingStorage calls(*storage);
+  const auto before = calls.health();
+  ASSERT_TRUE(before);
+  SqlSession victim(url);
+  ASSERT_EQ(kill(victim.process(), SIGKILL), 0);
+  while (victim.run("SELECT 1").ok) std::this_thread::yield();
+  const auto give_up = base::now() + kPatience;
+  auto after = calls.health();
+  while ((!after || after->identity == before->identity) && base::now() < give_up) after = calls.health();
   ASSERT_TRUE(after) << after.error().what;
   EXPECT_EQ(after->identity.system, before->identity.system);
   EXPECT_EQ(after->identity.timeline, before->identity.timeline);

@@ -68,10 +68,14 @@ void Lane::finish(Call& call, Answer answer) {
 
 CallPointer Lane::take() {
   auto call = queue_.front();
+  take(call);
+  return call;
+}
+
+void Lane::take(CallPointer call) {
   leave_queue(*call);
   call->state = Call::State::sent;
   ++call->attempts;
-  return call;
 }
 
 void Lane::queue_again(const CallPointer& call) {
@@ -85,6 +89,7 @@ void Lane::queue_again(const CallPointer& call) {
 
 Connection* Lane::pick() {
   Connection* best = nullptr;
+  const auto limit = in_flight_max();
   const auto suspect_before = base::now() - kSuspectAfter;
   const auto is_worse = [&](const Connection& left, const Connection& right) {
     const bool left_suspect = left.oldest_sent() < suspect_before;
@@ -92,7 +97,7 @@ Connection* Lane::pick() {
     return left_suspect != right_suspect ? left_suspect : left.in_flight() > right.in_flight();
   };
   for (const auto& connection : connections_) {
-    if (!connection->is_ready() || connection->in_flight() >= options_.in_flight_max) continue;
+    if (!connection->is_ready() || connection->in_flight() >= limit) continue;
     if (best == nullptr || is_worse(*best, *connection)) best = connection.get();
   }
   return best;
@@ -106,8 +111,9 @@ void Lane::pump() {
   }
 }
 
-void Lane::dispatch(Connection& connection) {
-  const auto call = take();
+void Lane::dispatch(Connection& connection) { send(take(), connection); }
+
+void Lane::send(const CallPointer& call, Connection& connection) {
   call->connection = &connection;
   connection.send(*call->statement, call->parameters,
                   [this, call, &connection](Reply reply) { on_reply(call, connection, std::move(reply)); });
@@ -126,11 +132,17 @@ void Lane::on_reply(const CallPointer& call, Connection& connection, Reply reply
   pump();
 }
 
-void Lane::refuse(const CallPointer& call, Connection& connection, const SqlError& error) {
+void Lane::judge_session(Connection& connection, const SqlError& error) {
   const auto is = [&](const char* state) { return error.state == state; };
   if (is(sqlstate::kReadOnly) || is(sqlstate::kNoSuchStatement) || is(sqlstate::kStalePlan)) connection.retire();
+}
+
+void Lane::refuse(const CallPointer& call, Connection& connection, const SqlError& error) {
+  judge_session(connection, error);
   if (call->state == Call::State::finished) return;
-  const bool rolled_back = is(sqlstate::kDeadlock) || is(sqlstate::kSerializationFailure);
+  // The last one: its preparation failed (a schema that was being changed), so another session must prepare it.
+  const bool rolled_back = error.state == sqlstate::kDeadlock || error.state == sqlstate::kSerializationFailure ||
+                           error.state == sqlstate::kNoSuchStatement;
   if (rolled_back && !closed_ && call->attempts <= kRolledBackRetriesMax) return queue_again(call);
   finish(*call, {{}, error_of(error, call->doing), error.state});
 }

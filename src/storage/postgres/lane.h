@@ -95,12 +95,22 @@ class Lane : protected Connection::Observer {
   void connected(Connection& connection) override;
   void disconnected(Connection& connection, bool was_ready, const std::string& why) override;
 
-  // Takes the first call off the queue to send it.
+  // How many statements a connection may have in flight to be sent the first call of the queue.
+  virtual std::size_t in_flight_max() const { return options_.in_flight_max; }
+
+  // Takes the first call, or this one, off the queue to send it.
   CallPointer take();
+  void take(CallPointer call);
+  void send(const CallPointer& call, Connection& connection);
   const CallPointer& first() const { return queue_.front(); }
+  const std::list<CallPointer>& queue() const { return queue_; }
   bool has_waiting() const { return !queue_.empty(); }
   // The server refused it, and rolled it back.
   void refuse(const CallPointer& call, Connection& connection, const SqlError& error);
+  // Gives the connection up if the error says that its session works no longer.
+  static void judge_session(Connection& connection, const SqlError& error);
+  // Puts a call that was sent, and is known to have changed nothing, back to the front of the queue.
+  void queue_again(const CallPointer& call);
   void lose(const CallPointer& call, const std::string& why);
   // An old primary's answer, or a standby's.
   void distrust(const CallPointer& call, Connection& connection);
@@ -111,7 +121,6 @@ class Lane : protected Connection::Observer {
   bool is_trustworthy(const Call& call, const Connection& connection, const PGresult* rows) const;
   void on_reply(const CallPointer& call, Connection& connection, Reply reply);
   void on_deadline(const CallPointer& call);
-  void queue_again(const CallPointer& call);
   void leave_queue(Call& call);
   Error unavailable(const Call& call, const std::string& why) const;
 

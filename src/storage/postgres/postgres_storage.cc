@@ -12,7 +12,7 @@
 #include "storage/postgres/set_guard.h"
 #include "storage/postgres/statements.h"
 #include "storage/postgres/tombstone_sweep.h"
-#include "storage/postgres/write_codec.h"
+#include "storage/postgres/write_lane.h"
 
 namespace freshet::storage::postgres {
 namespace {
@@ -117,7 +117,7 @@ class PostgresStorage::Lanes {
       }
       // Callbacks that these run may call the storage again: they are refused.
       drain();
-      for (Lane* lane : {static_cast<Lane*>(reads_.get()), writes_.get(), guards_.get(), administration_.get()}) {
+      for (Lane* lane : std::initializer_list<Lane*>{reads_.get(), writes_.get(), guards_.get(), administration_.get()}) {
         lane->close();
       }
       reads_.reset();
@@ -164,11 +164,13 @@ class PostgresStorage::Lanes {
         loop_, *deadlines_,
         Lane::Options{reads, kReadsInFlightMax, kReadQueueMax, kReadQueueBytesMax,
                       connection("read", options_.lock_timeout, {&statements::kRead, &statements::kReadLong}, false)});
-    writes_ = std::make_unique<Lane>(
+    writes_ = std::make_unique<WriteLane>(
         loop_, *deadlines_,
         Lane::Options{shared - reads, kWritesInFlightMax, kWriteQueueMax, kWriteQueueBytesMax,
                       connection("write", options_.lock_timeout,
-                                 {&statements::kPut, &statements::kPutFor, &statements::kWrite}, false)});
+                                 {&statements::kPut, &statements::kPutFor, &statements::kPutMany, &statements::kWrite},
+                                 false)},
+        options_);
     guards_ = std::make_unique<Lane>(
         loop_, *deadlines_,
         Lane::Options{kGuardConnections, 1, kGuardQueueMax, SIZE_MAX / 2,
@@ -228,7 +230,7 @@ class PostgresStorage::Lanes {
   const std::shared_ptr<History> history_ = std::make_shared<History>();
   std::unique_ptr<Deadlines> deadlines_;
   std::unique_ptr<ReadLane> reads_;
-  std::unique_ptr<Lane> writes_;
+  std::unique_ptr<WriteLane> writes_;
   std::unique_ptr<Lane> guards_;
   std::unique_ptr<Lane> administration_;
   std::unique_ptr<TombstoneSweep> sweep_;
@@ -269,7 +271,7 @@ void PostgresStorage::write(WriteRequest request, Callback<WriteReply> done) {
   call->deadline = request.deadline;
   call->request = std::move(request);
   call->on_loss = OnLoss::unknown;
-  encode_write(*call, lanes_->options());
+  prepare_write(*call, lanes_->options());
   call->done = [done = std::move(done), write = call.get()](Answer answer) {
     if (answer.error) return done(std::move(*answer.error));
     done(decode_write(*write, answer.rows.get()));

@@ -66,8 +66,8 @@ std::string schema_sql(std::string_view grant_to) {
   std::string text = "BEGIN;\n";
   text += fmt::format("{};\n", kLockSql);
   text += fmt::format(kRefuseNewerSql, kSchemaVersion);
-  for (const char* piece : {schema_text::kTables, schema_text::kGuards, schema_text::kSinglePut, schema_text::kMutation,
-                            schema_text::kWrite, schema_text::kLease, schema_text::kInspection}) {
+  for (const char* piece : {schema_text::kTables, schema_text::kGuards, schema_text::kSinglePut, schema_text::kManyPuts,
+                            schema_text::kMutation, schema_text::kWrite, schema_text::kLease, schema_text::kInspection}) {
     text += piece;
   }
   text += fmt::format(

@@ -12,7 +12,7 @@
 namespace freshet::storage::postgres {
 
 // The version of the schema that this Freshet makes and speaks.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 4;
 
 // The whole text, to be run by a role that may CREATE in the database; running it again changes nothing. With a role named,
 // it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the version
@@ -28,6 +28,7 @@ namespace schema_text {
 extern const char* const kTables;
 extern const char* const kGuards;
 extern const char* const kSinglePut;
+extern const char* const kManyPuts;
 extern const char* const kMutation;
 extern const char* const kWrite;
 extern const char* const kLease;

@@ -1,4 +1,5 @@
-// The functions of schema freshet around write guards: setting them, and the guarded single put. SQL text only.
+// The functions of schema freshet around write guards: setting them, and the guarded puts, single and merged. SQL
+// text only.
 //
 // Why it is safe. A writer takes its cell's lock *shared* and checks the token in a later statement; set_guard takes it
 // *exclusively*, so it waits for the writers in flight, and a writer that waited for it sees the new token. The later
@@ -188,6 +189,51 @@ BEGIN
     ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
       operation = EXCLUDED.operation, expires_at_ms = freshet.now_ms() + lifetime_ms
     RETURNING r.version, r.expires_at_ms INTO new_version, new_expires_at_ms;
+END
+$$;
+)sql";
+
+// Writes that wait in Freshet's queue travel as one transaction. Its fixed costs (a round trip, a commit, a function's call)
+// are paid once; the locks and the check, as in freshet.put, once for each cell and each key.
+const char* const kManyPuts = R"sql(
+-- Many unconditional puts of distinct keys of at most 2000 bytes. cells: those of the slots, each once, ascending. The other
+-- arrays: an element a put, ascending by key, so that rows are locked in that order. Deadline 0: never. One token that does
+-- not match fails them all, and so does a wait for one lock, which must not hold up the others: the caller then sends each
+-- alone.
+CREATE OR REPLACE FUNCTION freshet.put_many(
+  lock_class integer, fleet_name text, cells integer[], slots integer[], guard_tokens uuid[], new_keys bytea[],
+  new_positions bigint[], new_values bytea[], new_operations uuid[], new_expires_at_mss bigint[])
+RETURNS TABLE (put_key bytea, put_version bigint)
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '200ms' AS $$
+DECLARE
+  here text;
+  written bigint;
+BEGIN
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+    OR current_setting('idle_in_transaction_session_timeout') = '0'
+    OR (lock_class IS NOT NULL AND current_setting('transaction_isolation') <> 'read committed') THEN
+    PERFORM freshet.begin_guarded(lock_class);
+  END IF;
+  IF lock_class IS NULL THEN
+    PERFORM freshet.check_guards(lock_class, fleet_name, slots, guard_tokens);
+  ELSE
+    PERFORM pg_advisory_xact_lock_shared(lock_class, c.cell) FROM unnest(cells) c(cell);
+  END IF;
+  here := substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8);
+  -- A later statement than the locks: its snapshot has every guard that was set before they were granted.
+  RETURN QUERY INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms)
+    SELECT u.key, u.position, u.value, nextval('freshet.version'), u.operation, nullif(u.expires_at_ms, 0)
+    FROM unnest(slots, guard_tokens, new_keys, new_positions, new_values, new_operations, new_expires_at_mss)
+      u(slot, token, key, position, value, operation, expires_at_ms)
+    WHERE u.token = (SELECT g.token FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = u.slot / 64
+      AND g.first_slot <= u.slot AND g.last_slot >= u.slot AND g.timeline = here)
+    ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
+      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms
+    RETURNING r.key, r.version;
+  GET DIAGNOSTICS written = ROW_COUNT;
+  IF written <> cardinality(slots) THEN
+    RAISE EXCEPTION 'freshet: the guard of a slot has another token' USING ERRCODE = 'FR001';
+  END IF;
 END
 $$;
 )sql";

@@ -99,6 +99,8 @@ $$;
 
 const char* const kLease = R"sql(
 -- Which server answers. Where pg_control_system() is not permitted, the id drawn when the schema was made stands in for it.
+-- The postmaster's start does not tell of a crash after which it began again by itself; since when its shared memory stands
+-- does (PostgreSQL 15 or later): these statistics are made with it, and any role may read them.
 CREATE OR REPLACE FUNCTION freshet.identity(
   OUT system text, OUT timeline text, OUT started_at text, OUT in_recovery boolean, OUT database_ms bigint)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -107,6 +109,13 @@ BEGIN
   timeline := CASE WHEN in_recovery THEN 'recovery' ELSE freshet.timeline() END;
   started_at := to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   database_ms := freshet.now_ms();
+  BEGIN
+    started_at := concat_ws(' ', started_at, (
+      SELECT to_char(p.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        FROM pg_stat_get_recovery_prefetch() p));
+  EXCEPTION WHEN insufficient_privilege OR undefined_function THEN
+    NULL;
+  END;
   BEGIN
     system := (SELECT c.system_identifier::text FROM pg_control_system() c);
   EXCEPTION WHEN insufficient_privilege OR undefined_function THEN

@@ -24,6 +24,10 @@ const Statement kPut{"put",
                      {oid::kInt4, oid::kText, oid::kInt4, oid::kUuid, oid::kBytea, oid::kInt8, oid::kBytea, oid::kUuid,
                       oid::kInt8}};
 const Statement kPutFor{"put_for", "SELECT * FROM freshet.put_for($1, $2, $3, $4, $5, $6, $7, $8, $9)", kPut.types};
+const Statement kPutMany{"put_many",
+                         "SELECT * FROM freshet.put_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                         {oid::kInt4, oid::kText, oid::kInt4Array, oid::kInt4Array, oid::kUuidArray, oid::kByteaArray,
+                          oid::kInt8Array, oid::kByteaArray, oid::kUuidArray, oid::kInt8Array}};
 const Statement kWrite{"write",
                        "SELECT * FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
                        {oid::kInt4, oid::kText, oid::kBool, oid::kUuid, oid::kInt4Array, oid::kUuidArray, oid::kInt4Array,

@@ -18,9 +18,10 @@ namespace statements {
 // $1 keys. Columns: timeline, database_ms, key, value, version, operation, expires_at_ms; one row at least.
 extern const Statement kRead;
 extern const Statement kReadLong;  // The same, for batches with a key above kPlainKeyBytesMax.
-// freshet.put, freshet.put_for and freshet.write, with their parameters.
+// freshet.put, freshet.put_for, freshet.put_many and freshet.write, with their parameters.
 extern const Statement kPut;
 extern const Statement kPutFor;
+extern const Statement kPutMany;  // Columns: key, version.
 extern const Statement kWrite;
 // lock class, fleet, first slot, last slot, token. Column: timeline.
 extern const Statement kSetGuard;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "storage/postgres/statements.h"
@@ -12,6 +13,9 @@ namespace freshet::storage::postgres {
 namespace {
 
 enum Outcome : std::int32_t { kApplied = 0, kNotApplied = 1, kWrongType = 2, kOutOfRange = 3 };
+
+// What a put holds beside its key and value: numbers, tokens and the call itself.
+constexpr std::size_t kPutOverheadBytes = 256;
 
 std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -36,10 +40,10 @@ void add_lock_class(Parameters& parameters, const PostgresOptions& options) {
   }
 }
 
-void encode_put(WriteCall& call, const PostgresOptions& options) {
+// The parameters that freshet.put and freshet.put_for share.
+void add_put(WriteCall& call, const PostgresOptions& options) {
   const auto& mutation = call.request.mutations.front();
-  const bool lives_for = mutation.expiry.mode == Expiry::Mode::after;
-  call.statement = lives_for ? &statements::kPutFor : &statements::kPut;
+  call.parameters = {};
   add_lock_class(call.parameters, options);
   call.parameters.add(options.fleet)
       .add(encoded(std::int32_t{base::slot_of(mutation.key)}))
@@ -48,11 +52,6 @@ void encode_put(WriteCall& call, const PostgresOptions& options) {
       .add(encoded(signed_of(position_of(mutation.key))))
       .add(mutation.value)
       .add(encoded(call.request.operation));
-  if (mutation.expiry.mode == Expiry::Mode::clear) {
-    call.parameters.add_null();
-  } else {
-    call.parameters.add(encoded(expiry_ms_of(mutation.expiry)));
-  }
 }
 
 template <typename Element>
@@ -60,6 +59,12 @@ std::string array_of(Oid element, const std::vector<Mutation>& mutations, Elemen
   ArrayBuilder array(element);
   for (const auto& mutation : mutations) array.add(get(mutation));
   return array.take();
+}
+
+void encode_put_for(WriteCall& call, const PostgresOptions& options) {
+  call.statement = &statements::kPutFor;
+  add_put(call, options);
+  call.parameters.add(encoded(expiry_ms_of(call.request.mutations.front().expiry)));
 }
 
 void encode_batch(WriteCall& call, const PostgresOptions& options) {
@@ -142,23 +147,68 @@ std::optional<Error> fault_of(const WriteRequest& request) {
   return {};
 }
 
-void encode_write(WriteCall& call, const PostgresOptions& options) {
-  if (is_plain_put(call.request)) {
-    encode_put(call, options);
-  } else {
+void prepare_write(WriteCall& call, const PostgresOptions& options) {
+  const auto& mutation = call.request.mutations.front();
+  if (!is_plain_put(call.request)) {
     encode_batch(call, options);
+  } else if (mutation.expiry.mode == Expiry::Mode::after) {
+    encode_put_for(call, options);
+  } else {
+    call.may_merge = true;
+    call.bytes = mutation.key.size() + mutation.value.size() + kPutOverheadBytes;
+    return;
   }
   call.bytes = call.parameters.bytes();
+}
+
+void encode_put(WriteCall& call, const PostgresOptions& options) {
+  const auto& expiry = call.request.mutations.front().expiry;
+  call.statement = &statements::kPut;
+  add_put(call, options);
+  if (expiry.mode == Expiry::Mode::clear) {
+    call.parameters.add_null();
+  } else {
+    call.parameters.add(encoded(expiry_ms_of(expiry)));
+  }
+}
+
+Parameters encode_puts(std::vector<WriteCallPointer>& calls, const PostgresOptions& options) {
+  std::sort(calls.begin(), calls.end(), [](const auto& left, const auto& right) {
+    return left->request.mutations.front().key < right->request.mutations.front().key;
+  });
+  std::set<int> cells;
+  ArrayBuilder cell_array(oid::kInt4), slots(oid::kInt4), tokens(oid::kUuid), keys(oid::kBytea), positions(oid::kInt8),
+      values(oid::kBytea), operations(oid::kUuid), expiries(oid::kInt8);
+  for (const auto& call : calls) {
+    const auto& mutation = call->request.mutations.front();
+    const auto position = position_of(mutation.key);
+    const auto slot = static_cast<base::Slot>(position >> 48);
+    cells.insert(base::cell_of(slot));
+    slots.add(encoded(std::int32_t{slot}));
+    tokens.add(encoded(mutation.token));
+    keys.add(mutation.key);
+    positions.add(encoded(signed_of(position)));
+    values.add(mutation.value);
+    operations.add(encoded(call->request.operation));
+    expiries.add(encoded(mutation.expiry.mode == Expiry::Mode::clear ? 0 : expiry_ms_of(mutation.expiry)));
+  }
+  for (const auto cell : cells) cell_array.add(encoded(static_cast<std::int32_t>(cell)));
+  Parameters parameters;
+  add_lock_class(parameters, options);
+  parameters.add(options.fleet).add(cell_array.take()).add(slots.take()).add(tokens.take()).add(keys.take());
+  parameters.add(positions.take()).add(values.take()).add(operations.take()).add(expiries.take());
+  return parameters;
 }
 
 WriteReply decode_write(const WriteCall& call, const PGresult* rows) {
   const auto& mutations = call.request.mutations;
   WriteReply reply;
-  if (call.statement != &statements::kWrite) {
+  if (call.may_merge || call.statement == &statements::kPutFor) {
     const auto& expiry = mutations.front().expiry;
     MutationOutcome outcome;
     outcome.applied = true;
-    outcome.after = {true, mutations.front().value, static_cast<Version>(int8_at(rows, 0, 0)), call.request.operation, 0};
+    const auto version = call.merged_version ? *call.merged_version : static_cast<Version>(int8_at(rows, 0, 0));
+    outcome.after = {true, mutations.front().value, version, call.request.operation, 0};
     if (expiry.mode == Expiry::Mode::at) outcome.after.expires_at_ms = expiry_ms_of(expiry);
     if (expiry.mode == Expiry::Mode::after) outcome.after.expires_at_ms = int8_at(rows, 0, 1);
     reply.emplace_back(std::move(outcome));

@@ -1,0 +1,255 @@
+// Writing and evicting. See eviction/gl_cache/gl_cache.h; the learning is in eviction/gl_cache/study.cc.
+#include "eviction/gl_cache/gl_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace freshet::eviction::gl_cache {
+
+GlCache::GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
+    : settings_(within_limits(settings)), learner_(std::move(learner)), random_(seed),
+      groups_(settings_.size_classes * (1 + settings_.generations)), snapshot_(settings_.objective),
+      ranking_(settings_.rerank_part),
+      period_min_(settings_.snapshot_requests_min) {}
+
+bool GlCache::on_miss(const exact::Access& access) {
+  ++now_;
+  rates_.on_miss(now_, access.time_s);
+  snapshot_.missed(access.key, access.size, now_);
+  returns_ = sifted() && returning_.take(access.key);
+  if (training_ && settings_.trial) {
+    trial_.missed(access.key, settings_.objective == Objective::objects ? 1 : access.size, now_);
+  }
+  study(access.time_s);
+  return true;
+}
+
+void GlCache::on_insert(Slot slot, const exact::Access& access) {
+  exact::make_room_for(key_of_, slot);
+  key_of_[slot] = access.key;
+  const double share = std::max(1 / static_cast<double>(++inserts_), kMeanSizeShare);
+  mean_size_ += (access.size - mean_size_) * share;
+  const GroupId id = group_to_write(access.size, returns_ ? 1 : 0);
+  groups_.admit(slot, access.size, id, tick_of(now_));
+  close_if_full(id);
+}
+
+void GlCache::set_capacity(std::uint64_t bytes) {
+  capacity_ = bytes;
+  returning_.trim(capacity_);
+}
+
+// By size: each class ends at twice the size of the one before, the mean in the middle.
+std::uint32_t GlCache::lane_of(std::uint32_t size, std::uint32_t generation) const {
+  std::uint32_t size_class = 0;
+  double end = mean_size_ * 2 / static_cast<double>(1U << (settings_.size_classes / 2));
+  for (; size_class + 1 < settings_.size_classes && size >= end; ++size_class) end *= 2;
+  return size_class * (1 + settings_.generations) + std::min(generation, settings_.generations);
+}
+
+GroupId GlCache::group_to_write(std::uint32_t size, std::uint16_t generation) {
+  const std::uint32_t lane = lane_of(size, generation);
+  const GroupId open = groups_.open_group(lane);
+  return open != kNoGroup ? open : groups_.begin(lane, now_, circumstances(), generation);
+}
+
+void GlCache::close_if_full(GroupId id) {
+  const Group& group = groups_.group(id);
+  const std::uint32_t few = std::min(kGroupObjectsMin, settings_.group_objects);
+  const auto objects_max = std::clamp(groups_.objects() / settings_.groups_min, few, settings_.group_objects);
+  const bool has_bytes = settings_.group_bytes > 0 && group.bytes >= settings_.group_bytes;
+  if (has_bytes || group.members.size() >= objects_max) groups_.close(id);
+}
+
+void GlCache::close_all() {
+  for (std::uint32_t lane = 0; lane < groups_.lanes(); ++lane) {
+    const GroupId id = groups_.open_group(lane);
+    if (id != kNoGroup && groups_.group(id).live > 0) groups_.close(id);
+  }
+}
+
+Slot GlCache::take_victim() {
+  while (groups_.objects() > 0) {
+    const Group& leaving = groups_.group(kLeaving);
+    if (leaving.live == 0) {
+      merge();
+      continue;
+    }
+    const Slot slot = leaving.members.back();
+    const Object& object = groups_.object(slot);
+    if (object.requests > 0) {
+      groups_.forget_requests(slot);
+      const GroupId id = group_to_write(object.size, sifted() ? 1 : 0);
+      groups_.move(slot, id);
+      close_if_full(id);
+      continue;
+    }
+    if (object.watched == snapshot_.mark()) snapshot_.evicted(slot, key_of_[slot]);
+    if (training_ && settings_.trial) trial_.evicted(key_of_[slot], object.size, way_, now_);
+    if (sifted()) {
+      returning_.push(key_of_[slot], object.size);
+      returning_.trim(capacity_);
+    }
+    if (evictions_++ == 0) first_eviction_ = now_;
+    groups_.erase(slot);
+    return slot;
+  }
+  return exact::kNoSlot;
+}
+
+void GlCache::merge() {
+  ++merges_;
+  gather(choose());
+  candidates_.clear();
+  for (const GroupId id : merged_) {
+    for (const Slot slot : groups_.group(id).members) {
+      if (slot == kNoSlot) continue;
+      const auto order = static_cast<std::uint32_t>(candidates_.size());
+      candidates_.push_back({badness_of(groups_.object(slot)), order, slot});
+    }
+  }
+  sifted() ? keep_sifted() : keep_neighbours();
+}
+
+GroupId GlCache::choose() {
+  if (groups_.groups_closed() == 0) close_all();
+  way_ = !training_ ? Way::rule : settings_.trial ? trial_.next() : Way::model;
+  return way_ == Way::model ? ranking_.next(groups_, training_->trees, now_) : choose_by_rule();
+}
+
+GroupId GlCache::choose_by_rule() const {
+  if (!sifted()) return oldest(false);
+  std::uint64_t new_bytes = 0, all_bytes = 0;
+  for (std::uint32_t lane = 0; lane < groups_.lanes(); ++lane) {
+    all_bytes += groups_.lane_bytes(lane);
+    if (!is_kept_lane(lane)) new_bytes += groups_.lane_bytes(lane);
+  }
+  const bool from_kept = new_bytes < all_bytes / kNewPart;
+  const GroupId id = oldest(from_kept);
+  return id != kNoGroup ? id : oldest(!from_kept);
+}
+
+// Of the closed groups; kNoGroup if there is none.
+GroupId GlCache::oldest(bool kept) const {
+  GroupId oldest = kNoGroup;
+  for (std::uint32_t lane = 0; lane < groups_.lanes(); ++lane) {
+    const GroupId id = groups_.oldest(lane);
+    if (is_kept_lane(lane) != kept || id == kNoGroup || groups_.group(id).open) continue;
+    if (oldest == kNoGroup || groups_.group(id).serial < groups_.group(oldest).serial) oldest = id;
+  }
+  return oldest;
+}
+
+// The group and n - 1 that were written after it; if there are too few, before it.
+void GlCache::gather(GroupId first) {
+  merged_.assign(1, first);
+  for (GroupId id = groups_.group(first).newer; id != kNoGroup && merged_.size() < settings_.merge_groups;
+       id = groups_.group(id).newer) {
+    if (groups_.group(id).open) break;
+    merged_.push_back(id);
+  }
+  for (GroupId id = groups_.group(first).older; id != kNoGroup && merged_.size() < settings_.merge_groups;
+       id = groups_.group(id).older) {
+    merged_.insert(merged_.begin(), id);
+  }
+}
+
+float GlCache::badness_of(const Object& object) const {
+  const auto idle = static_cast<float>(tick_of(now_) - object.requested + 1);
+  return settings_.objective == Objective::objects ? idle * static_cast<float>(object.size) : idle;
+}
+
+// Sorts the candidates and says how many of the best are one group's worth: by objects, or by bytes if groups have them.
+std::size_t GlCache::count_to_keep() {
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return a.badness != b.badness ? a.badness < b.badness : a.order < b.order;
+  };
+  const std::size_t count = candidates_.size() / settings_.merge_groups;
+  const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(count);
+  if (settings_.group_bytes == 0) {
+    std::nth_element(candidates_.begin(), middle, candidates_.end(), better);
+    return count;
+  }
+  std::sort(candidates_.begin(), candidates_.end(), better);
+  std::uint64_t bytes_left = 0;
+  for (const GroupId id : merged_) bytes_left += groups_.group(id).bytes;
+  bytes_left /= settings_.merge_groups;
+  std::size_t fitting = 0;
+  while (fitting + 1 < candidates_.size()) {
+    const std::uint32_t size = groups_.object(candidates_[fitting].slot).size;
+    if (size > bytes_left) break;
+    bytes_left -= size;
+    ++fitting;
+  }
+  return fitting;
+}
+
+void GlCache::keep_neighbours() {
+  const auto count = static_cast<std::ptrdiff_t>(count_to_keep());
+  const auto kept_end = candidates_.begin() + count;
+  // In the order of writing, and who leaves first last.
+  const auto written_first = [](const Candidate& a, const Candidate& b) { return a.order < b.order; };
+  std::sort(candidates_.begin(), kept_end, written_first);
+  std::sort(kept_end, candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.order > b.order; });
+  const std::uint32_t lane = groups_.group(merged_.front()).lane;
+  const GroupId older = groups_.group(merged_.front()).older;
+  const Circumstances begun_in = groups_.group(merged_.front()).circumstances;
+  const auto generation = static_cast<std::uint16_t>(oldest_generation() + 1);
+  dissolve_merged();
+  GroupId into = kNoGroup;
+  if (count > 0) {
+    into = groups_.begin_after(training_ ? older : groups_.newest_closed(lane), lane, now_, begun_in, generation);
+  }
+  for (auto candidate = candidates_.begin(); candidate != candidates_.end(); ++candidate) {
+    groups_.put_again(candidate->slot, candidate < kept_end ? into : kLeaving);
+  }
+}
+
+std::uint16_t GlCache::oldest_generation() const {
+  std::uint16_t generation = 0;
+  for (const GroupId id : merged_) generation = std::max(generation, groups_.group(id).generation);
+  return generation;
+}
+
+void GlCache::dissolve_merged() {
+  for (const GroupId id : merged_) groups_.dissolve(id);
+}
+
+// Whether the object's requests, since it was written, make up for its size.
+bool GlCache::earned(const Object& object, bool kept_before) const {
+  if (object.requests == 0) return false;
+  const double needed = kept_before ? 1 : settings_.requests_to_keep;
+  if (object.requests >= kRequestsCountedMax || settings_.objective == Objective::bytes) return object.requests >= needed;
+  constexpr double kTolerance = 1.01;  // Of the mean, which moves.
+  return object.requests * mean_size_ * kTolerance >= needed * object.size;
+}
+
+void GlCache::keep_sifted() {
+  const bool kept_before = is_kept_lane(groups_.group(merged_.front()).lane);
+  const auto generation = static_cast<std::uint16_t>(oldest_generation() + 1);
+  const auto has_earned = [&](const Candidate& c) { return earned(groups_.object(c.slot), kept_before); };
+  const auto kept_end = std::stable_partition(candidates_.begin(), candidates_.end(), has_earned);
+  auto count = static_cast<std::size_t>(kept_end - candidates_.begin());
+  if (const std::size_t count_max = candidates_.size() * kKeptOfEight / 8; count > count_max) {
+    std::sort(candidates_.begin(), kept_end, [](const Candidate& a, const Candidate& b) {
+      return a.badness != b.badness ? a.badness < b.badness : a.order < b.order;
+    });
+    count = count_max;
+  }
+  dissolve_merged();
+  // Who leaves first comes last.
+  for (std::size_t i = candidates_.size(); i-- > count;) groups_.put_again(candidates_[i].slot, kLeaving);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Slot slot = candidates_[i].slot;
+    const GroupId id = group_to_write(groups_.object(slot).size, generation);
+    groups_.put_again(slot, id);
+    close_if_full(id);
+  }
+}
+
+std::size_t GlCache::overhead_bytes() const {
+  return groups_.bytes() + snapshot_.bytes() + ranking_.bytes() + returning_.overhead_bytes() + trial_.bytes() +
+         exact::bytes_of(key_of_) + exact::bytes_of(candidates_);
+}
+
+}  // namespace freshet::eviction::gl_cache

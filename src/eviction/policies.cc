@@ -1,0 +1,71 @@
+// See eviction/policies.h.
+#include "eviction/policies.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "base/config_values.h"
+#include "base/random.h"
+#include "eviction/carried.h"
+#include "eviction/clock.h"
+#include "eviction/exact/arc.h"
+#include "eviction/exact/gdsf.h"
+#include "eviction/exact/lhd.h"
+#include "eviction/exact/lirs.h"
+#include "eviction/exact/w_tiny_lfu.h"
+#include "eviction/fifo.h"
+#include "eviction/lru.h"
+#include "eviction/s3_fifo.h"
+#include "eviction/sieve.h"
+
+namespace freshet::eviction {
+namespace {
+
+template <typename Policy>
+std::unique_ptr<memory::EvictionPolicy> own(std::size_t shard_capacity_bytes) {
+  if constexpr (std::is_constructible_v<Policy, std::size_t>) {
+    return std::make_unique<Policy>(shard_capacity_bytes);
+  } else {
+    return std::make_unique<Policy>();
+  }
+}
+
+template <typename Exact>
+std::unique_ptr<memory::EvictionPolicy> carry(std::size_t shard_capacity_bytes) {
+  return std::make_unique<Carried>([] { return exact::make<Exact>(base::entropy()); }, shard_capacity_bytes);
+}
+
+}  // namespace
+
+std::span<const TablePolicy> table_policies() {
+  static const std::array policies{
+      TablePolicy{"fifo", "FIFO", own<Fifo>},
+      TablePolicy{"lru", "LRU", own<Lru>},
+      TablePolicy{"clock", "CLOCK", own<Clock>},
+      TablePolicy{"sieve", "SIEVE", own<Sieve>},
+      TablePolicy{kDefaultPolicy, "S3-FIFO", own<S3Fifo>},
+      TablePolicy{"wtinylfu", "W-TinyLFU", carry<exact::WTinyLfu>},
+      TablePolicy{"arc", "ARC", carry<exact::Arc>},
+      TablePolicy{"lirs", "LIRS", carry<exact::Lirs>},
+      TablePolicy{"lhd", "LHD", carry<exact::Lhd>},
+      TablePolicy{"gdsf", "GDSF", carry<exact::Gdsf>},
+  };
+  return policies;
+}
+
+const TablePolicy* table_policy(std::string_view name) {
+  const auto policies = table_policies();
+  const auto found = std::ranges::find(policies, name, &TablePolicy::name);
+  return found == policies.end() ? nullptr : &*found;
+}
+
+Result<const TablePolicy*> policy_named(std::string_view name) {
+  if (const TablePolicy* policy = table_policy(name)) return policy;
+  std::vector<std::string_view> names;
+  for (const TablePolicy& policy : table_policies()) names.push_back(policy.name);
+  return base::unknown_name("eviction policy", name, names);
+}
+
+}  // namespace freshet::eviction

@@ -1,0 +1,28 @@
+// The policies that the table can run, by name. Five keep their queues in the entries' own links, and but for LRU most of
+// their hits take no lock; the others are the simulator's objects, carried (eviction/carried.h).
+// May use memory and eviction/exact.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "freshet/result.h"
+#include "memory/policy.h"
+
+namespace freshet::eviction {
+
+struct TablePolicy {
+  std::string_view name;   // As one types it: "s3fifo". The setting cache.policy lists the same.
+  std::string_view title;  // As one writes it: "S3-FIFO".
+  memory::PolicyFactory make;
+};
+
+inline constexpr std::string_view kDefaultPolicy = "s3fifo";
+
+std::span<const TablePolicy> table_policies();
+// Null if there is none of that name.
+const TablePolicy* table_policy(std::string_view name);
+// The same, or an error that names those there are.
+Result<const TablePolicy*> policy_named(std::string_view name);
+
+}  // namespace freshet::eviction

@@ -1,0 +1,150 @@
+// Tests of memory::Table::copy: hits without a lock. What is copied, when the lock is taken after all, and that a shard that
+// changes under the reader's eyes does not fool it. The policy settles every entry at once and counts the hits that it is
+// told of, which are those with the lock. memory/table_copy_concurrency_test.cc has the threads.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/slot.h"
+#include "memory/block_pool.h"
+#include "memory/settling_fifo.h"
+#include "memory/table.h"
+
+namespace freshet::memory {
+namespace {
+
+struct Tag final : Witness {
+  explicit Tag(std::uint64_t tag) : number(tag) {}
+  // Of a witness that may have ended.
+  FRESHET_UNLOCKED_READ static std::uint64_t number_of(const Witness* witness) {
+    return peek(static_cast<const Tag*>(witness)->number);
+  }
+  const std::uint64_t number;
+};
+
+class TableCopy : public testing::Test {
+ protected:
+  bool insert(std::string_view key, std::string_view value, std::uint64_t tag = 1, bool present = true) {
+    return table_.insert({.key = key,
+                          .hash = base::hash_of(key),
+                          .present = present,
+                          .value = value,
+                          .version = tag,
+                          .witness = WitnessRef(new Tag(tag))});
+  }
+  template <typename IsCurrent>
+  std::string copy(std::string_view key, IsCurrent is_current) {
+    copied_ = {};
+    if (!table_.copy(key, base::hash_of(key), buffer_, copied_, is_current)) return "(none)";
+    if (copied_.value_bytes > buffer_.size()) return "(too large)";
+    return std::string(buffer_.data(), copied_.value_bytes);
+  }
+  std::string copy(std::string_view key) {
+    return copy(key, [](const Witness*, std::int64_t) { return true; });
+  }
+
+  std::uint64_t locked_ = 0;
+  Table table_{settling_table(4 << 20, 1, locked_)};
+  std::array<char, 5'000> buffer_;
+  EntryCopy copied_;
+};
+
+TEST_F(TableCopy, CopiesEverySizeWithoutTheLock) {
+  for (std::size_t bytes = 0; bytes < 200; ++bytes) {
+    const std::string key(bytes % 37, 'k');
+    std::string value;
+    for (std::size_t i = 0; i < bytes; ++i) value += static_cast<char>('a' + i % 26);
+    insert(key, value, bytes);
+    EXPECT_EQ(copy(key), value);
+    EXPECT_EQ(copied_.version, bytes);
+    EXPECT_TRUE(copied_.present);
+  }
+  EXPECT_EQ(copy("nobody"), "(none)");
+  EXPECT_EQ(locked_, 0u);
+}
+
+TEST_F(TableCopy, KnowsAbsentKeysAndBuffersThatAreTooSmall) {
+  insert("gone", "", 7, /*present=*/false);
+  EXPECT_EQ(copy("gone"), "");
+  EXPECT_FALSE(copied_.present);
+  insert("large", std::string(buffer_.size() + 1, 'v'));
+  EXPECT_EQ(copy("large"), "(too large)");
+  EXPECT_EQ(copied_.value_bytes, buffer_.size() + 1);
+  EXPECT_EQ(locked_, 0u);
+}
+
+TEST_F(TableCopy, AsksTheWitnessOfTheEntry) {
+  insert("key", "value", 42);
+  const auto is = [](std::uint64_t wanted) {
+    return [wanted](const Witness* witness, std::int64_t) {
+      return Tag::number_of(witness) == wanted;
+    };
+  };
+  EXPECT_EQ(copy("key", is(42)), "value");
+  EXPECT_EQ(copy("key", is(43)), "(none)");
+  EXPECT_EQ(locked_, 0u);
+}
+
+TEST_F(TableCopy, TakesTheLockForWhatIsNotSettledOrNotInThePool) {
+  insert("key", "value");
+  table_.visit("key", base::hash_of("key"), [](const Entry& entry) { const_cast<Entry&>(entry).set_settled(false); });
+  locked_ = 0;
+  EXPECT_EQ(copy("key"), "value");
+  EXPECT_EQ(locked_, 1u);
+  const std::string outlined(9'600, 'o');
+  ASSERT_FALSE(BlockPool::stays_mapped(sizeof(Entry) + 3 + outlined.size()));
+  insert("out", outlined);
+  EXPECT_EQ(copy("out"), "(too large)");
+  EXPECT_EQ(copied_.value_bytes, outlined.size());
+  EXPECT_EQ(locked_, 2u);
+}
+
+// `is_current` is asked in the middle of a copy, without the lock: whatever is done there happens under the reader's eyes.
+TEST_F(TableCopy, DoesNotReturnAValueThatWasReplacedMeanwhile) {
+  insert("key", "old value", 1);
+  bool first = true;
+  const std::string seen = copy("key", [&](const Witness*, std::int64_t) {
+    if (std::exchange(first, false)) insert("key", "new value", 2);
+    return true;
+  });
+  EXPECT_EQ(seen, "new value");
+  EXPECT_EQ(copied_.version, 2u);
+}
+
+TEST_F(TableCopy, DoesNotReturnAValueThatWasErasedMeanwhileAndItsMemoryUsedAgain) {
+  insert("key", "old value", 1);
+  const std::string seen = copy("key", [&](const Witness*, std::int64_t) {
+    table_.erase("key", base::hash_of("key"));
+    for (int i = 0; i < 100; ++i) insert("other" + std::to_string(i), "another's", 2);
+    return true;
+  });
+  EXPECT_EQ(seen, "(none)");
+}
+
+TEST_F(TableCopy, ReadsThroughMemoryThatWentBackToTheSystem) {
+  std::string seen;
+  const auto is_current = [&](const Witness* witness, std::int64_t) {
+    table_.erase_if([](const Entry&) { return true; });
+    return Tag::number_of(witness) != 0;  // Gone, and readable.
+  };
+  for (int i = 0; i < 500; ++i) insert("key" + std::to_string(i), std::string(4'000, 'v'));
+  seen = copy("key250", is_current);
+  EXPECT_EQ(seen, "(none)");
+}
+
+TEST_F(TableCopy, TakesTheLockIfTheShardKeepsChanging) {
+  insert("key", "value");
+  int asked = 0;
+  const std::string seen = copy("key", [&](const Witness*, std::int64_t) {
+    if (locked_ == 0) insert("other", std::to_string(++asked));
+    return true;
+  });
+  EXPECT_EQ(seen, "value");
+  EXPECT_EQ(locked_, 1u);
+  EXPECT_GT(asked, 1);
+}
+
+}  // namespace
+}  // namespace freshet::memory
