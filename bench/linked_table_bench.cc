@@ -77,8 +77,9 @@ memory::Table& lru_table() {
 std::size_t hit(memory::Table& table, std::string_view key, std::uint64_t hash, base::Nanoseconds now, char* out) {
   std::size_t copied = 0;
   table.visit(key, hash, [&](const memory::Entry& entry) {
-    if (now >= static_cast<const Deadline*>(entry.witness())->at.load(std::memory_order_acquire)) return;
+    if (now >= static_cast<const Deadline*>(entry.witness())->at.load(std::memory_order_acquire)) return false;
     copied = entry.value().copy(out, kValueBytes);
+    return true;
   });
   return copied;
 }

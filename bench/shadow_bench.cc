@@ -49,7 +49,7 @@ void takes(benchmark::State& state) {
   std::array<std::uint64_t, 1 << 12> hashes;
   base::Random random(1);
   for (auto& hash : hashes) hash = random();
-  const Sample sample(0.01);
+  const base::KeySample sample(0.01);
   std::uint64_t taken = 0;
   for (auto _ : state) {
     for (const std::uint64_t hash : hashes) {

@@ -11,6 +11,11 @@ namespace {
 constexpr unsigned kTableShardsMax = 256;
 constexpr std::size_t kShardBytesMin = 4 << 20;
 
+// What runs at first.
+const eviction::TablePolicy* first_policy(std::string_view name) {
+  return eviction::table_policy(name == eviction::kAutomaticPolicy ? eviction::kDefaultPolicy : name);
+}
+
 memory::TableOptions table_options(const EngineOptions& options, const eviction::TablePolicy& policy) {
   memory::TableOptions table;
   table.capacity_bytes = options.memory_bytes;
@@ -25,8 +30,11 @@ memory::TableOptions table_options(const EngineOptions& options, const eviction:
 
 ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
     : options_(options),
-      policy_(eviction::table_policy(options.policy)),
+      chosen_policy_(eviction::table_policy(options.policy)),
+      policy_(first_policy(options.policy)),
       table_(table_options(options, *policy_)),
+      adaptive_(table_, [this] { return hits_and_fills(); }, [this](const auto& policy) { change_policy(policy); },
+                parts.adaptive),
       storage_(std::move(parts.storage)),
       ownership_(std::move(parts.ownership)),
       loop_(std::make_unique<net::Loop>("freshet-engine")) {
@@ -43,10 +51,13 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
                                                         parts.observed_limits);
     follower_->watch(this);
   }
+  if (!chosen_policy_) adaptive_.start(*policy_);
 }
 
 // The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
 ComposedEngine::~ComposedEngine() {
+  policy_change_ = {};
+  adaptive_.stop();
   release();
   if (follower_) {
     follower_->watch(nullptr);
@@ -64,10 +75,32 @@ void ComposedEngine::release() {
   if (!released_.exchange(true) && ownership_) ownership_->release();
 }
 
-void ComposedEngine::set_policy(const eviction::TablePolicy& policy) {
+Result<void> ComposedEngine::set_policy(std::string_view name) {
+  if (auto known = eviction::check_policy_name(name); !known) return known;
+  const auto* const chosen = eviction::table_policy(name);
   const std::lock_guard lock(policy_changes_);
-  if (policy_.exchange(&policy) == &policy) return;
-  policy_change_ = std::jthread([this, &policy] { table_.set_policy(policy.make); });
+  if (chosen_policy_.exchange(chosen) == chosen) return {};
+  policy_change_ = std::jthread([this, chosen] {
+    if (!chosen) return adaptive_.start(*policy_);
+    adaptive_.stop();
+    if (policy_.load() != chosen) change_policy(*chosen);
+  });
+  return {};
+}
+
+void ComposedEngine::change_policy(const eviction::TablePolicy& policy) {
+  policy_ = &policy;
+  table_.set_policy(policy.make);
+}
+
+// The table's accesses that it tells of.
+std::uint64_t ComposedEngine::hits_and_fills() const {
+  std::uint64_t sum = hits_.sum();
+  if (follower_) {
+    const auto observed = follower_->stats();
+    sum += observed.hits + observed.fills_cached;
+  }
+  return sum + (collection_ ? collection_->stats().fills_cached : 0);
 }
 
 std::int64_t ComposedEngine::database_now_ms() const {
@@ -140,7 +173,7 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
     lines.emplace_back("guard", "none: reads go to storage uncached, writes wait for it or fail");
   }
   std::string cached = "no";
-  const bool found = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
+  const bool found = table_.inspect(key, base::hash_of(key), [&](const memory::Entry& entry) {
     const std::string what = entry.present() ? fmt::format("{} bytes", entry.value().size()) : "known to be absent";
     if (!collection_->is_proven(entry, now)) {
       cached = what + ", but not proven current: the slice was lost since";
@@ -163,6 +196,8 @@ EngineStats ComposedEngine::stats() const {
   EngineStats stats;
   stats.table = table_.stats();
   stats.policy = policy_.load()->name;
+  const auto* const chosen = chosen_policy_.load();
+  stats.policy_setting = chosen ? chosen->name : eviction::kAutomaticPolicy;
   stats.hits = hits_.sum();
   if (follower_) {
     stats.observed = follower_->stats();

@@ -16,6 +16,7 @@
 #include "cache/engine.h"
 #include "consistency/guarded_collection.h"
 #include "consistency/observed/follower.h"
+#include "eviction/adaptive/adaptive_policy.h"
 #include "net/loop.h"
 
 namespace freshet::cache {
@@ -38,6 +39,7 @@ struct EngineParts {
   consistency::Follower::MakeStorage make_observed;
   consistency::ObservedProtections observed_protections;
   consistency::FollowerLimits observed_limits;
+  eviction::adaptive::AdaptiveOptions adaptive;
 };
 
 class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
@@ -75,13 +77,17 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   EngineStats stats() const override;
   ownership::OwnershipStatus ownership_status() const override;
   void set_memory(std::size_t bytes) override { table_.set_capacity(bytes); }
-  void set_policy(const eviction::TablePolicy& policy) override;
+  Result<void> set_policy(std::string_view name) override;
+  std::shared_ptr<const eviction::adaptive::Report> eviction_report() const override { return adaptive_.report(); }
   void release() override;
 
  private:
   struct Gathering;
   struct Update;
 
+  // On the adaptive policy's thread, or on that of a change.
+  void change_policy(const eviction::TablePolicy& policy);
+  std::uint64_t hits_and_fills() const;
   // What every call is told once release() was called.
   base::Nanoseconds read_deadline(base::Nanoseconds asked) const;
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
@@ -123,10 +129,10 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void on_everything_changed() override;
 
   const EngineOptions options_;
-  std::atomic<const eviction::TablePolicy*> policy_;
+  std::atomic<const eviction::TablePolicy*> chosen_policy_;     // Null: the adaptive policy chooses.
+  std::atomic<const eviction::TablePolicy*> policy_;            // That runs, or what is cached is moving to.
   memory::Table table_;
-  std::mutex policy_changes_;                                   // Lets one change begin after the other.
-  std::jthread policy_change_;                                  // Moves what is cached to the policy.
+  eviction::adaptive::AdaptivePolicy adaptive_;
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<ownership::Ownership> ownership_;
   std::unique_ptr<net::Loop> loop_;
@@ -138,6 +144,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::atomic<bool> watched_{false};                            // Spares writes the mutex while nobody watches.
   base::StripedCounter hits_;
   std::atomic<bool> released_{false};
+  std::mutex policy_changes_;                                   // Lets one change begin after the other.
+  std::jthread policy_change_;                                  // Moves what is cached; the first to end.
 };
 
 }  // namespace freshet::cache

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/function_ref.h"
 #include "consistency/observed/follower.h"
+#include "eviction/adaptive/advisor.h"
 #include "eviction/policies.h"
 #include "freshet/result.h"
 #include "memory/table.h"
@@ -91,7 +92,7 @@ struct EngineOptions {
   std::string data_directory = "data";      // Embedded storage.
   bool relaxed_durability = false;          // Embedded: acknowledge before the WAL is synced; a crash loses the last writes.
   std::size_t memory_bytes = 1ull << 30;
-  std::string policy{eviction::kDefaultPolicy};  // One of eviction::table_policies().
+  std::string policy{eviction::kDefaultPolicy};  // Or another of eviction::table_policies(), or "auto".
   std::size_t cached_value_bytes_max = 1ull << 20;
   std::string fleet = "default";            // PostgreSQL: who may use freshet.kv of this database.
   bool for_share_dialect = false;           // PostgreSQL: guards without advisory locks.
@@ -114,7 +115,8 @@ struct EngineOptions {
 
 struct EngineStats {
   memory::TableStats table;
-  std::string_view policy;
+  std::string_view policy;              // That runs.
+  std::string_view policy_setting;      // The same, or "auto".
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;             // Reads that went to storage, joined fills included.
   std::uint64_t joined_fills = 0;
@@ -221,9 +223,11 @@ class Engine {
   virtual EngineStats stats() const = 0;
   virtual ownership::OwnershipStatus ownership_status() const = 0;
   virtual void set_memory(std::size_t bytes) = 0;
-  // One of eviction::table_policies(). What is cached moves to it on a thread of its own, shard by shard; a call
-  // meanwhile waits for that.
-  virtual void set_policy(const eviction::TablePolicy& policy) = 0;
+  // One of eviction::table_policies(), by name, or "auto". What is cached moves to it on a thread of its own, shard by
+  // shard; a call meanwhile waits for that. Errors: invalid_argument.
+  virtual Result<void> set_policy(std::string_view name) = 0;
+  // What "auto" estimates; null without it.
+  virtual std::shared_ptr<const eviction::adaptive::Report> eviction_report() const = 0;
   // Gives ownership up in order and stops taking operations, for a clean stop: from then on every call is answered with
   // unavailable.
   virtual void release() = 0;

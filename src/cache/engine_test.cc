@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <thread>
+
 #include "test_engine.h"
 
 namespace freshet::cache {
@@ -274,6 +276,31 @@ TEST(Engine, ExplainsWhereAKeyStands) {
   const auto version = engine.put("k", "value");
   EXPECT_EQ(line("cached"), fmt::format("5 bytes, version {}", version));
   EXPECT_EQ(line("best level"), "linearizable, from memory");
+}
+
+TEST(Engine, ItsPolicyChangesByName) {
+  EngineOptions options;
+  options.policy = "auto";
+  TestEngine engine(options);
+  EXPECT_EQ(engine->stats().policy_setting, "auto");
+  EXPECT_EQ(engine->stats().policy, eviction::kDefaultPolicy);
+  const auto reports = [&](bool wanted) {
+    const auto give_up = base::now() + 30 * base::kSecond;
+    while (static_cast<bool>(engine->eviction_report()) != wanted && base::now() < give_up) std::this_thread::yield();
+    return static_cast<bool>(engine->eviction_report()) == wanted;
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(reports(true));
+    ASSERT_TRUE(engine->set_policy("gdsf"));
+    EXPECT_EQ(engine->stats().policy_setting, "gdsf");
+    EXPECT_TRUE(reports(false));
+    ASSERT_TRUE(engine->set_policy("auto"));
+    EXPECT_EQ(engine->stats().policy_setting, "auto");
+  }
+  const auto unknown = engine->set_policy("lfru");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(engine->stats().policy_setting, "auto");
 }
 
 // The end.

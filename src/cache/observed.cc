@@ -75,12 +75,11 @@ Result<consistency::ReadPromise> ComposedEngine::promise_of(storage::CollectionI
 Engine::Lookup ComposedEngine::try_observed(std::string_view key, const consistency::ReadPromise& promise,
                                             base::Nanoseconds now, TakeObserved take) {
   if (promise.needs_new_proof()) return Lookup::miss;
-  bool hit = false;
-  table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
+  const bool hit = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
     const auto age = follower_->age_if_fresh(entry, promise, now);
-    if (!age) return;
-    hit = true;
+    if (!age) return false;
     take(entry, *age);
+    return true;
   });
   if (!hit) return Lookup::miss;
   hits_.add();

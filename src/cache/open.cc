@@ -69,7 +69,7 @@ Result<EngineParts> open_postgres(const EngineOptions& options) {
 
 // What no storage could offer.
 std::optional<Error> fault_of(const EngineOptions& options) {
-  if (auto policy = eviction::policy_named(options.policy); !policy) return policy.error();
+  if (auto known = eviction::check_policy_name(options.policy); !known) return known.error();
   if (options.storage_url != "embedded") {
     if (options.key_value || !options.collections.empty()) return std::nullopt;
     return Error::of(ErrorCode::invalid_argument, "there is nothing to offer: no collection, and no key-value table",

@@ -28,12 +28,11 @@ Engine::Lookup ComposedEngine::try_guarded(std::string_view key, base::Nanosecon
     table_.prefetch(hash);
     now = base::LateClock::now();
   }
-  bool hit = false;
-  table_.visit(key, hash, [&](const memory::Entry& entry) {
-    if (!collection_->is_proven(entry, now)) return;
-    if (entry.expires_at_ms() != 0 && collection_->seems_due(entry.expires_at_ms())) return;
-    hit = true;
+  const bool hit = table_.visit(key, hash, [&](const memory::Entry& entry) {
+    if (!collection_->is_proven(entry, now)) return false;
+    if (entry.expires_at_ms() != 0 && collection_->seems_due(entry.expires_at_ms())) return false;
     visit(HitView{entry.present(), entry.value(), entry.version(), entry.expires_at_ms()});
+    return true;
   });
   if (!hit) return Lookup::miss;
   hits_.add();
@@ -84,9 +83,10 @@ void ComposedEngine::prefetch_hits(std::span<const std::string_view> keys) {
 memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds now) {
   if (!collection_ || observes(key)) return nullptr;
   if (now == kReadClock) now = base::LateClock::now();
-  auto entry = table_.pin(key, base::hash_of(key));
-  if (!entry || !collection_->is_proven(*entry, now) || collection_->seems_due(entry->expires_at_ms())) return nullptr;
-  hits_.add();
+  auto entry = table_.pin(key, base::hash_of(key), [&](const memory::Entry& found) {
+    return collection_->is_proven(found, now) && !collection_->seems_due(found.expires_at_ms());
+  });
+  if (entry) hits_.add();
   return entry;
 }
 
@@ -107,13 +107,12 @@ bool ComposedEngine::is_fresh_enough(const memory::Entry& entry, const ReadOptio
 
 bool ComposedEngine::serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
                                        Reading& reading) {
-  bool hit = false;
-  table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
+  const bool hit = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
     base::Nanoseconds age;
-    if (!is_fresh_enough(entry, options, now, age)) return;
-    hit = true;
+    if (!is_fresh_enough(entry, options, now, age)) return false;
     reading = {entry.present(), std::string(entry.value()), entry.version(), entry.expires_at_ms(), Source::memory, age,
                nullptr, 0};
+    return true;
   });
   if (hit) hits_.add();
   return hit;
@@ -174,7 +173,8 @@ void ComposedEngine::prefetch(std::vector<std::string> keys) {
   std::erase_if(keys, [&](const std::string& key) {
     if (observes(key)) return true;
     bool proven = false;
-    table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) { proven = collection_->is_proven(entry, now); });
+    table_.inspect(key, base::hash_of(key),
+                   [&](const memory::Entry& entry) { proven = collection_->is_proven(entry, now); });
     return proven;
   });
   if (keys.empty()) return;

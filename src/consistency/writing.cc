@@ -165,7 +165,14 @@ void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, 
 void GuardedCollection::cache_write(const WritePart& part, const Settled& settled) {
   if (protections_.lease_check && !settled.slice->is_still_assigned(base::now())) return;
   const auto& state = *settled.cache;
-  if (table_.insert({part.key, part.hash, state.present, state.value, state.version, state.expires_at_ms, settled.slice})) {
+  if (table_.insert({.key = part.key,
+                     .hash = part.hash,
+                     .present = state.present,
+                     .value = state.value,
+                     .version = state.version,
+                     .expires_at_ms = state.expires_at_ms,
+                     .witness = settled.slice,
+                     .written = true})) {
     counters_.writes_cached.fetch_add(1, std::memory_order_relaxed);
   }
 }

@@ -61,9 +61,9 @@ const TablePolicy* table_policy(std::string_view name) {
   return found == policies.end() ? nullptr : &*found;
 }
 
-Result<const TablePolicy*> policy_named(std::string_view name) {
-  if (const TablePolicy* policy = table_policy(name)) return policy;
-  std::vector<std::string_view> names;
+Result<void> check_policy_name(std::string_view name) {
+  if (name == kAutomaticPolicy || table_policy(name)) return {};
+  std::vector<std::string_view> names{kAutomaticPolicy};
   for (const TablePolicy& policy : table_policies()) names.push_back(policy.name);
   return base::unknown_name("eviction policy", name, names);
 }

@@ -18,11 +18,13 @@ struct TablePolicy {
 };
 
 inline constexpr std::string_view kDefaultPolicy = "s3fifo";
+// The name of none of them: the table chooses by itself (eviction/adaptive).
+inline constexpr std::string_view kAutomaticPolicy = "auto";
 
 std::span<const TablePolicy> table_policies();
 // Null if there is none of that name.
 const TablePolicy* table_policy(std::string_view name);
-// The same, or an error that names those there are.
-Result<const TablePolicy*> policy_named(std::string_view name);
+// The error for a name that is neither one of theirs nor kAutomaticPolicy: it names those there are.
+Result<void> check_policy_name(std::string_view name);
 
 }  // namespace freshet::eviction

@@ -29,6 +29,7 @@ struct NewEntry {
   std::uint64_t version = 0;
   std::int64_t expires_at_ms = 0;
   WitnessRef witness = {};
+  bool written = false;    // A write or a change brings it in; else a read that found nothing.
 };
 
 class Entry {

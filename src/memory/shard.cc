@@ -150,7 +150,15 @@ void Shard::tell_capacity(std::size_t bytes_beside_entries) {
 
 ShardStats Shard::stats() const {
   std::lock_guard hold(lock_);
-  return {index_.size(), entry_bytes_ + bytes_beside_entries(), inserted_, evicted_, erased_, too_large_, declined_};
+  return {.entries = index_.size(),
+          .bytes = entry_bytes_ + bytes_beside_entries(),
+          .entry_bytes = entry_bytes_,
+          .index_bytes = index_.bytes(),
+          .inserted = inserted_,
+          .evicted = evicted_,
+          .erased = erased_,
+          .too_large = too_large_,
+          .declined = declined_};
 }
 
 }  // namespace freshet::memory

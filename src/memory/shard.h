@@ -10,6 +10,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "base/function_ref.h"
@@ -38,6 +39,8 @@ class Leaving {
 struct ShardStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t entry_bytes = 0;
+  std::uint64_t index_bytes = 0;
   std::uint64_t inserted = 0;
   std::uint64_t evicted = 0;
   std::uint64_t erased = 0;
@@ -47,19 +50,27 @@ struct ShardStats {
 
 class alignas(64) Shard {
  public:
+  // A change takes some hundred nanoseconds: a reader that met two had better wait for the lock.
+  static constexpr int kUnlockedTriesMax = 3;
+
   Shard() = default;
   ~Shard();
 
   // Once, before any other call.
   void start(std::size_t capacity_bytes, std::unique_ptr<EvictionPolicy> policy);
 
+  // As Table::visit says.
   template <typename Visit>
   bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
     std::lock_guard hold(lock_);
     Entry* const entry = index_.find(key, hash);
     if (!entry) return false;
+    if constexpr (std::is_void_v<std::invoke_result_t<Visit, const Entry&>>) {
+      visitor(static_cast<const Entry&>(*entry));
+    } else {
+      if (!visitor(static_cast<const Entry&>(*entry))) return false;
+    }
     policy_->on_hit(*entry);
-    std::forward<Visit>(visitor)(static_cast<const Entry&>(*entry));
     return true;
   }
 
@@ -101,9 +112,6 @@ class alignas(64) Shard {
   ShardStats stats() const;
 
  private:
-  // A change takes some hundred nanoseconds: a reader that met two had better wait for the lock.
-  static constexpr int kUnlockedTriesMax = 3;
-
   // Holds the lock, and tells readers without it that what they read is changing.
   class Change {
    public:
@@ -118,14 +126,12 @@ class alignas(64) Shard {
   template <typename IsCurrent>
   [[gnu::noinline]] bool copy_locked(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied,
                                      IsCurrent& is_current) {
-    bool current = false;
-    visit(key, hash, [&](const Entry& entry) {
-      current = is_current(entry.witness(), entry.expires_at_ms());
-      if (!current) return;
+    return visit(key, hash, [&](const Entry& entry) {
+      if (!is_current(entry.witness(), entry.expires_at_ms())) return false;
       copied = {entry.present(), entry.value().size(), entry.version()};
       if (entry.value().size() <= to.size()) entry.value().copy(to.data(), to.size());
+      return true;
     });
-    return current;
   }
 
   std::size_t bytes_beside_entries() const { return index_.bytes() + policy_->overhead_bytes(); }

@@ -19,12 +19,6 @@ Table::Table(TableOptions options)
 
 Table::~Table() = default;
 
-EntryRef Table::pin(std::string_view key, std::uint64_t hash) {
-  EntryRef pinned;
-  visit(key, hash, [&](const Entry& entry) { pinned = &entry; });
-  return pinned;
-}
-
 bool Table::insert(const NewEntry& entry) {
   Leaving leaving;
   Shard& shard = shard_of(entry.hash);
@@ -36,12 +30,20 @@ bool Table::insert(const NewEntry& entry) {
     shard.refuse(entry.key, entry.hash, leaving);
     return false;
   }
-  return shard.insert(*Entry::make(entry), leaving);
+  const bool taken = shard.insert(*Entry::make(entry), leaving);
+  // One that the policy declined was asked for all the same.
+  if (is_sampled(entry.hash)) {
+    tell({entry.written ? AccessKind::written : AccessKind::read, entry.hash,
+          Entry::footprint_of(entry.key.size(), entry.value.size())});
+  }
+  return taken;
 }
 
 bool Table::erase(std::string_view key, std::uint64_t hash) {
   Leaving leaving;
-  return shard_of(hash).erase(key, hash, leaving);
+  const bool erased = shard_of(hash).erase(key, hash, leaving);
+  if (erased && is_sampled(hash)) tell({AccessKind::erased, hash, 0});
+  return erased;
 }
 
 std::size_t Table::erase_if(base::FunctionRef<bool(const Entry&)> leaves) {
@@ -71,6 +73,16 @@ void Table::set_policy(const PolicyFactory& make) {
   }
 }
 
+void Table::listen(AccessListener* listener, base::KeySample sample) {
+  if (listener) listener_.store(listener, std::memory_order_release);
+  sample_threshold_.store(listener ? sample.threshold() : 0, std::memory_order_relaxed);
+  if (!listener) listener_.store(nullptr, std::memory_order_release);
+}
+
+void Table::tell(const KeyAccess& access) const {
+  if (AccessListener* const listener = listener_.load(std::memory_order_acquire)) listener->on_access(access);
+}
+
 TableStats Table::stats() const {
   TableStats total;
   total.capacity_bytes = capacity_bytes_.load(std::memory_order_relaxed);
@@ -78,6 +90,8 @@ TableStats Table::stats() const {
     const ShardStats shard = shards_[i].stats();
     total.entries += shard.entries;
     total.bytes += shard.bytes;
+    total.entry_bytes += shard.entry_bytes;
+    total.index_bytes += shard.index_bytes;
     total.inserted += shard.inserted;
     total.evicted += shard.evicted;
     total.erased += shard.erased;

@@ -19,6 +19,8 @@
 #include <utility>
 
 #include "base/function_ref.h"
+#include "base/key_sample.h"
+#include "memory/access_listener.h"
 #include "memory/entry.h"
 #include "memory/policy.h"
 #include "memory/shard.h"
@@ -36,6 +38,8 @@ struct TableOptions {
 struct TableStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t entry_bytes = 0;  // Of these. The rest is
+  std::uint64_t index_bytes = 0;  // the index, and what the policy keeps.
   std::uint64_t capacity_bytes = 0;
   std::uint64_t inserted = 0;
   std::uint64_t evicted = 0;    // By the policy, for room.
@@ -52,11 +56,19 @@ class Table {
   explicit Table(TableOptions options);
   ~Table();
 
-  // Calls visitor(const Entry&) under the shard's lock and counts an access. Returns whether the key was found. The visitor
-  // must be short (copy and return) and must not call the table.
+  // Calls visitor(const Entry&) under the shard's lock, and counts an access unless it returns false: it did not take the
+  // value. Returns whether the key was found and taken. The visitor must be short (copy and return) and must not call the
+  // table.
   template <typename Visit>
   bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
-    return shard_of(hash).visit(key, hash, std::forward<Visit>(visitor));
+    const bool sampled = is_sampled(hash);
+    std::size_t bytes = 0;
+    const bool taken = shard_of(hash).visit(key, hash, [&](const Entry& entry) {
+      if (sampled) [[unlikely]] bytes = entry.footprint();
+      return visitor(entry);
+    });
+    if (sampled && taken) [[unlikely]] tell({AccessKind::read, hash, bytes});
+    return taken;
   }
   // Likewise, but counts no access: for those who look after the entries and do not read them.
   template <typename Visit>
@@ -70,10 +82,26 @@ class Table {
   // answer does not count.
   template <typename IsCurrent>
   bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
-    return shard_of(hash).copy(key, hash, to, copied, is_current);
+    const bool found = shard_of(hash).copy(key, hash, to, copied, is_current);
+    if (found && is_sampled(hash)) [[unlikely]] {
+      tell({AccessKind::read, hash, Entry::footprint_of(key.size(), copied.value_bytes)});
+    }
+    return found;
   }
-  // The entry, kept alive for as long as the caller holds it; null if absent. Counts an access.
-  EntryRef pin(std::string_view key, std::uint64_t hash);
+  // The entry, kept alive for as long as the caller holds it; null if it is absent, or is_current(const Entry&) says no.
+  // Counts an access.
+  template <typename IsCurrent>
+  EntryRef pin(std::string_view key, std::uint64_t hash, IsCurrent&& is_current) {
+    EntryRef pinned;
+    visit(key, hash, [&](const Entry& entry) {
+      if (is_current(entry)) pinned = &entry;
+      return pinned != nullptr;
+    });
+    return pinned;
+  }
+  EntryRef pin(std::string_view key, std::uint64_t hash) {
+    return pin(key, hash, [](const Entry&) { return true; });
+  }
   // Caches an entry in place of the key's earlier one, evicting others for room. False if it is too large, or the
   // policy declines it. The earlier entry has left in either case: an insert says that it is outdated.
   bool insert(const NewEntry& entry);
@@ -91,9 +119,16 @@ class Table {
   // Every shard's policy is replaced by one that `make` returns; nothing is evicted for it but what the new policy's own
   // bytes take. A shard is locked for as long as its entries take to be moved: some 50 ns each.
   void set_policy(const PolicyFactory& make);
+  // Every access to a key of the sample is told to the listener from now on, until this is called again; the listener must
+  // outlive the table. One at a time. Null: to nobody.
+  void listen(AccessListener* listener, base::KeySample sample);
   TableStats stats() const;
 
  private:
+  bool is_sampled(std::uint64_t hash) const {
+    return base::KeySample::takes(hash, sample_threshold_.load(std::memory_order_relaxed));
+  }
+  [[gnu::cold]] void tell(const KeyAccess& access) const;
   // The hash's high bits; the index uses its low ones.
   Shard& shard_of(std::uint64_t hash) const { return shards_[(hash >> 1) >> shard_shift_]; }
 
@@ -101,6 +136,8 @@ class Table {
   const unsigned shard_shift_;  // 63 less the bits of shard_count_.
   const std::size_t value_bytes_max_;
   std::atomic<std::size_t> capacity_bytes_;
+  std::atomic<std::uint64_t> sample_threshold_{0};  // Of base::KeySample; beside what every access reads.
+  std::atomic<AccessListener*> listener_{nullptr};
   std::mutex changes_;  // Of capacity and policy: lets one finish before the next.
   const std::unique_ptr<Shard[]> shards_;
 };

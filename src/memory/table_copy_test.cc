@@ -138,12 +138,12 @@ TEST_F(TableCopy, TakesTheLockIfTheShardKeepsChanging) {
   insert("key", "value");
   int asked = 0;
   const std::string seen = copy("key", [&](const Witness*, std::int64_t) {
-    if (locked_ == 0) insert("other", std::to_string(++asked));
+    // The call after so many holds the lock already.
+    if (asked < Shard::kUnlockedTriesMax) insert("other", std::to_string(++asked));
     return true;
   });
   EXPECT_EQ(seen, "value");
   EXPECT_EQ(locked_, 1u);
-  EXPECT_GT(asked, 1);
 }
 
 }  // namespace

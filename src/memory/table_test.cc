@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,52 @@ TEST(Table, AnEntryLargerThanAFairPartOfItsShardIsNotTaken) {
   EXPECT_FALSE(insert(table, "a", std::string(32 * 1024, 'x')));
   EXPECT_EQ(get(table, "a"), "(none)");
   EXPECT_TRUE(insert(table, "a", std::string(30 * 1024, 'x')));
+}
+
+// Keeps what it is told, as text.
+class Listener final : public AccessListener {
+ public:
+  void on_access(const KeyAccess& access) override {
+    static constexpr const char* kKinds[] = {"read", "written", "erased"};
+    told.push_back(std::string(kKinds[static_cast<int>(access.kind)]) + " " + std::to_string(access.bytes));
+    EXPECT_EQ(access.hash, base::hash_of("a"));
+  }
+  std::vector<std::string> told;
+};
+
+TEST(Table, TellsOfEveryAccessToASampledKey) {
+  Table table(options_of(kMiB, 1));
+  Listener listener;
+  // Of two keys one is sampled.
+  const auto product = [](std::string_view key) { return base::hash_of(key) * 0xd6e8feb86659fd93; };
+  std::string other = "b";
+  while (product(other) < product("a")) other += "b";
+  base::KeySample sample(1);
+  while (sample.takes(base::hash_of(other))) sample.halve();
+  ASSERT_TRUE(sample.takes(base::hash_of("a"))) << "choose another key";
+  table.listen(&listener, sample);
+  std::array<char, 8> to;
+  EntryCopy copied;
+  for (const std::string& key : {std::string("a"), other}) {
+    const auto hash = base::hash_of(key);
+    EXPECT_FALSE(table.pin(key, hash));
+    insert(table, key, "value");
+    table.insert({.key = key, .hash = hash, .value = "other", .written = true});
+    EXPECT_EQ(get(table, key), "other");
+    EXPECT_FALSE(table.visit(key, hash, [](const Entry&) { return false; }));
+    EXPECT_TRUE(table.copy(key, hash, to, copied, [](auto...) { return true; }));
+    EXPECT_FALSE(table.copy(key, hash, to, copied, [](auto...) { return false; }));
+    table.inspect(key, hash, [](const Entry&) {});
+    EXPECT_TRUE(table.pin(key, hash));
+    EXPECT_TRUE(table.erase(key, hash));
+    EXPECT_FALSE(table.erase(key, hash));
+  }
+  const auto bytes = " " + std::to_string(Entry::footprint_of(1, 5));
+  EXPECT_EQ(listener.told, (std::vector<std::string>{"read" + bytes, "written" + bytes, "read" + bytes, "read" + bytes,
+                                                     "read" + bytes, "erased 0"}));
+  table.listen(nullptr, sample);
+  insert(table, "a", "value");
+  EXPECT_EQ(listener.told.size(), 6u);
 }
 
 TEST(Table, EvictsForRoomInThePolicysOrder) {

@@ -373,6 +373,26 @@ TEST_F(CommandsTest, Freshet) {
   EXPECT_GT(client->last().find("commands")->integer, 10);
 }
 
+TEST_F(CommandsTest, TellsWhatThePolicyIsChosenBy) {
+  play({{{"FRESHET.STATS", "EVICTIONS"}, "-ERR syntax error, try FRESHET.STATS or FRESHET.STATS EVICTION"},
+        {{"FRESHET.STATS", "EVICTION", "x"}, "-ERR syntax error, try FRESHET.STATS or FRESHET.STATS EVICTION"}});
+  auto client = connect();
+  client->send_command({"HELLO", "3"});
+  client->read();
+  client->call({"FRESHET.STATS", "eviction"});
+  EXPECT_EQ(client->last().find("policy")->text, "sieve");
+  EXPECT_EQ(client->last().find("setting")->text, "auto");
+  EXPECT_EQ(client->last().find("changes")->integer, 3);
+  const auto* estimates = client->last().find("estimates");
+  ASSERT_TRUE(estimates);
+  const auto* lru = estimates->find("lru");
+  ASSERT_TRUE(lru);
+  EXPECT_EQ(lru->find("miss_ratio")->text, "0.5");
+  ASSERT_EQ(lru->find("curve")->items.size(), 2u);
+  EXPECT_EQ(lru->find("curve")->items[1].items[0].integer, 2'000);
+  EXPECT_EQ(lru->find("curve")->items[1].items[1].text, "0.375");
+}
+
 TEST_F(CommandsTest, EvictDropsCachedDataOnly) {
   play({{{"MSET", "user:1", "a", "user:2", "b", "key", "c", "x", "d"}, "OK"},
         {{"FRESHET.EVICT", "user:1"}, "1"},

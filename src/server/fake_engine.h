@@ -74,7 +74,8 @@ class FakeEngine final : public cache::Engine {
   cache::EngineStats stats() const override;
   ownership::OwnershipStatus ownership_status() const override { return {"fake", "", 1, "a test's engine"}; }
   void set_memory(std::size_t) override {}
-  void set_policy(const eviction::TablePolicy&) override {}
+  Result<void> set_policy(std::string_view) override { return {}; }
+  std::shared_ptr<const eviction::adaptive::Report> eviction_report() const override;
   void release() override {}
 
  private:

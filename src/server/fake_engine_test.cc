@@ -389,11 +389,23 @@ cache::EngineStats FakeEngine::stats() const {
   stats.hits = hits_;
   stats.misses = storage_reads_;
   stats.table.entries = cached_.size();
+  stats.policy = "sieve";
+  stats.policy_setting = "auto";
   stats.observed.streaming = true;
   stats.observed.lag = 12 * base::kMillisecond;
   stats.observed.held_transactions = 2;
   stats.observed.position = lsn_of(version_);
   return stats;
+}
+
+std::shared_ptr<const eviction::adaptive::Report> FakeEngine::eviction_report() const {
+  eviction::adaptive::Report report;
+  report.in_office = "sieve";
+  report.policies = {{"sieve", 0.25, {{1'000, {0.25, 0.5}}, {2'000, {0.125, 0.25}}}},
+                     {"lru", 0.5, {{1'000, {0.5, 0.5}}, {2'000, {0.375, 0.5}}}}};
+  report.rate = 0.01;
+  report.changes = 3;
+  return std::make_shared<const eviction::adaptive::Report>(std::move(report));
 }
 
 }  // namespace freshet::server

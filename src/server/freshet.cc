@@ -1,4 +1,4 @@
-// What Freshet offers beyond Redis, apart from levels of reads: compare-and-set, eviction, explanations and figures.
+// What Freshet offers beyond Redis, apart from levels of reads and figures: compare-and-set, eviction and explanations.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -6,8 +6,6 @@
 #include "server/access.h"
 #include "server/glob.h"
 #include "server/handlers.h"
-#include "server/server.h"
-#include "server/worker.h"
 
 namespace freshet::server::handlers {
 namespace {
@@ -82,73 +80,6 @@ void freshet_explain(Context& context) {
   for (const auto& [name, text] : lines) {
     context.reply.bulk(name);
     context.reply.bulk(text);
-  }
-}
-
-void freshet_stats(Context& context) {
-  const auto& server = context.session.worker().server();
-  const auto totals = server.totals();
-  const auto stats = context.engine.stats();
-  const auto tracking = context.session.worker().server().tracking().stats();
-  const auto& observed = stats.observed;
-  const std::pair<std::string_view, std::uint64_t> rows[] = {
-      {"hits", stats.hits},
-      {"misses", stats.misses},
-      {"joined_fills", stats.joined_fills},
-      {"fills_cached", stats.fills_cached},
-      {"fills_not_cached", stats.fills_not_cached},
-      {"writes", stats.writes},
-      {"writes_cached", stats.writes_cached},
-      {"guard_mismatches", stats.guard_mismatches},
-      {"guards_set", stats.guards_set},
-      {"guard_failures", stats.guard_failures},
-      {"unknown_outcomes", stats.unknown_outcomes},
-      {"unknown_resolved", stats.unknown_resolved},
-      {"operations_in_flight", stats.operations_in_flight},
-      {"slots_guarded", stats.slots_guarded},
-      {"entries", stats.table.entries},
-      {"bytes", stats.table.bytes},
-      {"capacity_bytes", stats.table.capacity_bytes},
-      {"inserted", stats.table.inserted},
-      {"evicted", stats.table.evicted},
-      {"erased", stats.table.erased},
-      {"too_large", stats.table.too_large},
-      {"observed_hits", observed.hits},
-      {"observed_fills", observed.fills},
-      {"observed_fill_statements", observed.fill_statements},
-      {"observed_joined_fills", observed.joined_fills},
-      {"observed_fills_cached", observed.fills_cached},
-      {"observed_fills_not_cached", observed.fills_not_cached},
-      {"probes", observed.probes},
-      {"nudges", observed.nudges},
-      {"passed_through", observed.passed_through},
-      {"stale_refusals", observed.stale_refusals},
-      {"busy_refusals", observed.busy_refusals},
-      {"changes_applied", observed.changes_applied},
-      {"changes_ignored", observed.changes_ignored},
-      {"entries_dropped", observed.entries_dropped},
-      {"collections_dropped", observed.collections_dropped},
-      {"held_transactions", observed.held_transactions},
-      {"held_bytes", observed.held_bytes},
-      {"waiting_reads", observed.waiting_reads},
-      {"waiting_fills", observed.waiting_fills},
-      {"statements_in_flight", observed.statements_in_flight},
-      {"streaming", observed.streaming ? 1u : 0u},
-      {"lag_bytes", observed.lag_bytes},
-      {"tracking_clients", tracking.clients},
-      {"tracked_keys", tracking.keys},
-      {"invalidations", tracking.invalidations},
-      {"recordings", server.recording_count()},
-      {"recorded_accesses", totals.recorded_accesses},
-      {"recording_dropped", totals.recording_dropped},
-      {"clients", static_cast<std::uint64_t>(server.clients())},
-      {"commands", totals.calls},
-      {"command_errors", totals.failed + totals.rejected + totals.unknown_commands},
-  };
-  context.reply.map(std::size(rows));
-  for (const auto& [name, value] : rows) {
-    context.reply.bulk(name);
-    context.reply.integer(static_cast<std::int64_t>(value));
   }
 }
 

@@ -47,10 +47,12 @@ std::string clients_section(const Source& source) {
 }
 
 std::string memory_section(const Source& source) {
-  const auto& table = source.engine.table;
+  const auto& engine = source.engine;
+  const auto& table = engine.table;
   return fmt::format(
-      "used_memory:{}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:{}\r\ncached_entries:{}\r\n",
-      table.bytes, resident_bytes(), table.capacity_bytes, source.engine.policy, table.entries);
+      "used_memory:{}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:{}\r\neviction_policy:{}\r\n"
+      "cached_entries:{}\r\n",
+      table.bytes, resident_bytes(), table.capacity_bytes, engine.policy_setting, engine.policy, table.entries);
 }
 
 std::string persistence_section(const Source&) { return "loading:0\r\nasync_loading:0\r\n"; }

@@ -87,6 +87,35 @@ void add_engine(const cache::EngineStats& stats, std::vector<MetricFamily>& out)
   add_rows(rows, out);
 }
 
+// With policy = auto: what the shadows estimate.
+void add_estimates(const eviction::adaptive::Report& report, std::vector<MetricFamily>& out) {
+  const Row rows[] = {
+      {"freshet_eviction_policy_changes_total", "Times that another policy was put in office.", report.changes, true},
+      {"freshet_eviction_sampled_requests_total", "Requests that the estimates are made of.", report.sampled_requests, true},
+      {"freshet_eviction_sample_dropped_total", "Accesses of sampled keys that the estimates lack.", report.dropped, true},
+      {"freshet_eviction_shadow_bytes", "Bytes that the estimates are made in.", report.bytes, false},
+  };
+  add_rows(rows, out);
+  auto ratios = family("freshet_eviction_estimated_miss_ratio", "What a policy would miss, at a size.", MetricType::Gauge);
+  for (const auto& policy : report.policies) {
+    for (const auto& point : policy.curve) {
+      ratios.metric.push_back(labelled("policy", policy.name));
+      ratios.metric.back().label.push_back({"capacity_bytes", std::to_string(point.capacity_bytes)});
+      ratios.metric.back().gauge.value = point.estimate.object_miss_ratio;
+    }
+  }
+  out.push_back(std::move(ratios));
+}
+
+void add_eviction(cache::Engine& engine, const cache::EngineStats& stats, std::vector<MetricFamily>& out) {
+  auto info = family("freshet_eviction_policy_info", "The policy in office, and the setting.", MetricType::Gauge);
+  info.metric.push_back(labelled("policy", stats.policy));
+  info.metric.back().label.push_back({"setting", std::string(stats.policy_setting)});
+  info.metric.back().gauge.value = 1;
+  out.push_back(std::move(info));
+  if (const auto report = engine.eviction_report()) add_estimates(*report, out);
+}
+
 void add_stream(cache::Engine& engine, const consistency::FollowerStats& stats, std::vector<MetricFamily>& out) {
   const auto status = engine.stream_status();
   const Row rows[] = {
@@ -205,6 +234,7 @@ class MetricsSource final : public prometheus::Collectable {
     const auto totals = server_.totals();
     const auto stats = server_.engine().stats();
     add_engine(stats, out);
+    add_eviction(server_.engine(), stats, out);
     add_stream(server_.engine(), stats.observed, out);
     add_tracking(server_.tracking().stats(), out);
     add_server(server_, totals, out);

@@ -345,6 +345,8 @@ TEST_F(SessionTest, MetricsAreServed) {
   EXPECT_THAT(text, HasSubstr("freshet_connected_clients 1"));
   EXPECT_THAT(text, HasSubstr("freshet_command_duration_seconds_count{waited=\"yes\"} 1"));
   EXPECT_THAT(text, HasSubstr("freshet_cache_hits_total 1"));
+  EXPECT_THAT(text, HasSubstr("freshet_eviction_policy_info{policy=\"sieve\",setting=\"auto\"} 1"));
+  EXPECT_THAT(text, HasSubstr("freshet_eviction_estimated_miss_ratio{policy=\"lru\",capacity_bytes=\"2000\"} 0.375"));
   EXPECT_THAT(text, HasSubstr("freshet_stream_up 1"));
   EXPECT_THAT(text, HasSubstr("freshet_stream_lag_seconds 0.012"));
   EXPECT_THAT(text, HasSubstr("freshet_held_transactions 2"));

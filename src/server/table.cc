@@ -231,7 +231,9 @@ constexpr Command kCommands[] = {
      "Records: from its OK on the connection is sent every access of every other connection, in batches, until it closes or "
      "RESET.",
      h::freshet_record, kNoteRecord},
-    {"freshet.stats", 1, 0, 0, 0, 0, "freshet", "0.1.0", "", "The cache's and the server's counters, as a map.",
+    {"freshet.stats", -1, 0, 0, 0, 0, "freshet", "0.1.0", "[EVICTION]",
+     "The cache's and the server's counters, as a map; or the eviction policy in office, and with `auto` the miss ratios "
+     "that it estimates of each policy, at this and other sizes.",
      h::freshet_stats},
 };
 

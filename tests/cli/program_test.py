@@ -106,7 +106,7 @@ class Program(unittest.TestCase):
         self.assertEqual(server.cli("CONFIG", "GET", "cache.memory"), "cache.memory\n64MiB")
         self.assertIn("restart", server.cli("CONFIG", "SET", "server.threads", "2"))
         self.assertEqual(server.cli("SET", "key", "value"), "OK")
-        for policy in ("lirs", "sieve"):
+        for policy in ("lirs", "auto", "sieve"):
             self.assertEqual(server.cli("CONFIG", "SET", "maxmemory-policy", policy), "OK")
             self.assertIn(f"maxmemory_policy:{policy}", server.cli("INFO", "memory"))
             self.assertEqual(server.cli("GET", "key"), "value")

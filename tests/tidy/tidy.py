@@ -26,10 +26,10 @@ COMMENTS = {".h": "//", ".cc": "//", ".py": ("#", '"""'), ".cmake": "#", ".in": 
 UNRULED_SUFFIXES = {".md", ".svg", ".json", ".lock", ".txt"}
 # The rooms from the ground up (docs/ARCHITECTURE.md): a room uses only those before it.
 ROOM_ORDER = ["base", "net", "protocol", "trace", "memory", "eviction_exact", "eviction", "eviction_shadow",
-              "eviction_gl_cache", "storage", "storage_embedded", "storage_postgres", "storage_postgres_stream",
-              "storage_postgres_catalog", "storage_postgres_query", "storage_postgres_observed", "storage_postgres_doctor",
-              "ownership", "assigner", "consistency", "consistency_observed", "freshness", "client", "cache", "server",
-              "simulator", "checker", "load", "cli"]
+              "eviction_adaptive", "eviction_gl_cache", "storage", "storage_embedded", "storage_postgres",
+              "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_query",
+              "storage_postgres_observed", "storage_postgres_doctor", "ownership", "assigner", "consistency",
+              "consistency_observed", "freshness", "client", "cache", "server", "simulator", "checker", "load", "cli"]
 
 
 def tracked_files(source):

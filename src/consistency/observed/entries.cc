@@ -27,9 +27,8 @@ std::optional<storage::Lsn> Entries::position_of(storage::CollectionId collectio
 }
 
 memory::EntryRef Entries::find(storage::CollectionId collection, std::string_view key, std::uint64_t hash) const {
-  memory::EntryRef entry = context_.table.pin(key, hash);
-  if (entry && !collections_.is_current(*entry, collection)) entry = nullptr;
-  return entry;
+  return context_.table.pin(key, hash,
+                            [&](const memory::Entry& entry) { return collections_.is_current(entry, collection); });
 }
 
 void Entries::apply(const KeyChange& change, storage::Xid xid, storage::Lsn end) {
@@ -56,7 +55,8 @@ void Entries::put(const KeyChange& change, storage::Lsn position) {
                          .present = change.kind == storage::Change::Kind::put,
                          .value = change.value,
                          .version = position,
-                         .witness = collections_.epoch(change.collection)});
+                         .witness = collections_.epoch(change.collection),
+                         .written = true});
 }
 
 bool Entries::insert(const Filled& filled) {

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/random.h"
-#include "base/zipf.h"
 #include "eviction/shadow/chooser.h"
+#include "eviction/shadow/habits.h"
 #include "eviction/shadow/known_policies.h"
 #include "eviction/shadow/plain_host.h"
 #include "eviction/shadow/shadows.h"
@@ -17,46 +16,18 @@
 namespace freshet::eviction::shadow {
 namespace {
 
-constexpr std::uint64_t kCapacity = 4000;  // Objects, of one byte each.
-constexpr std::size_t kHabitRequests = 400'000;
-// After so many requests of the second habit a cache should have settled in. (S3-FIFO alone takes 250,000 to do so here.)
-constexpr std::size_t kSettled = 300'000;
+constexpr std::uint64_t kCapacity = kHabitCapacity;  // Objects of one byte each.
 constexpr std::size_t kTold = 10'000;
-
-std::uint64_t hash_of(std::uint64_t key) { return base::Random(key)(); }
-
-// Half of the requests are for keys that are asked for once: whoever lets those go first has room for the popular ones.
-std::vector<std::uint64_t> one_hit_wonders(base::Random& random) {
-  const base::Zipf zipf(20'000, 0.8);
-  std::uint64_t fresh = std::uint64_t{1} << 32;
-  std::vector<std::uint64_t> hashes;
-  for (std::size_t i = 0; i < kHabitRequests; ++i) {
-    hashes.push_back(hash_of(random.chance(0.5) ? ++fresh : zipf.draw(random)));
-  }
-  return hashes;
-}
-
-// What is new is popular for a while, and never again: whoever keeps old favourites has no room.
-std::vector<std::uint64_t> shifting_working_set(base::Random& random) {
-  constexpr std::uint64_t kWorkingSet = kCapacity * 3 / 4;
-  std::uint64_t newest = std::uint64_t{1} << 33;
-  std::vector<std::uint64_t> hashes;
-  for (std::size_t i = 0; i < kHabitRequests; ++i) {
-    if (random.chance(0.25)) ++newest;
-    hashes.push_back(hash_of(newest - random.below(kWorkingSet)));
-  }
-  return hashes;
-}
 
 // The share of misses once settled.
 double settled_ratio(std::size_t misses) {
-  return static_cast<double>(misses) / static_cast<double>(kHabitRequests - kSettled);
+  return static_cast<double>(misses) / static_cast<double>(kHabitRequests - kHabitSettled);
 }
 
 double ratio_of(const ShadowPolicy& policy, const std::vector<std::uint64_t>& trace) {
   ShadowCache cache(policy.make(1), kCapacity);
   for (std::size_t i = 0; i < trace.size(); ++i) {
-    if (i == kHabitRequests + kSettled) cache.forget_counts();
+    if (i == kHabitRequests + kHabitSettled) cache.forget_counts();
     cache.read({trace[i], 1, 0});
   }
   return settled_ratio(cache.counts().misses);
@@ -74,7 +45,7 @@ Outcome run_auto(const std::vector<ShadowPolicy>& policies, const std::vector<st
   Outcome outcome{0, {policies[0].name}};
   std::uint64_t misses_before = 0, windows = 0;
   for (std::size_t i = 0; i < trace.size(); ++i) {
-    if (i == kHabitRequests + kSettled) misses_before = host.misses();
+    if (i == kHabitRequests + kHabitSettled) misses_before = host.misses();
     host.read(trace[i], 1);
     if (shadows.takes(trace[i])) shadows.read({trace[i], 1, 0});
     if ((i + 1) % kTold == 0) shadows.count_all(kTold, kTold);
@@ -99,10 +70,7 @@ std::vector<ShadowPolicy> three_policies() {
 void ends_near_the_better(bool wonders_first, std::uint64_t seed, const std::string& better) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   base::Random random(seed);
-  std::vector<std::uint64_t> first = one_hit_wonders(random), second = shifting_working_set(random);
-  if (!wonders_first) std::swap(first, second);
-  std::vector<std::uint64_t> trace = first;
-  trace.insert(trace.end(), second.begin(), second.end());
+  const std::vector<std::uint64_t> trace = changing_habits(wonders_first, random);
 
   const std::vector<ShadowPolicy> policies = three_policies();
   std::vector<double> ratios;

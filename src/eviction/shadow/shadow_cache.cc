@@ -12,8 +12,8 @@ exact::Access told(const Access& access) { return {access.hash, std::max(access.
 
 }  // namespace
 
-ShadowCache::ShadowCache(std::unique_ptr<exact::Policy> policy, std::uint64_t capacity_bytes)
-    : policy_(std::move(policy)), capacity_(capacity_bytes), table_(kTableMin, exact::kNoSlot),
+ShadowCache::ShadowCache(std::unique_ptr<exact::Policy> policy, std::uint64_t capacity_bytes, std::uint32_t beside_bytes)
+    : policy_(std::move(policy)), capacity_(capacity_bytes), beside_bytes_(beside_bytes), table_(kTableMin, exact::kNoSlot),
       shift_(64 - std::countr_zero(kTableMin)) {
   policy_->set_capacity(capacity_);
 }
@@ -52,7 +52,7 @@ void ShadowCache::set_capacity(std::uint64_t bytes) {
   make_room(0);
 }
 
-void ShadowCache::keep_only(const Sample& sample) {
+void ShadowCache::keep_only(const base::KeySample& sample) {
   for (Slot slot = 0; slot < cached_.end(); ++slot) {
     if (cached_[slot].size != 0 && !sample.takes(cached_[slot].hash)) erase_slot(slot);
   }
@@ -63,19 +63,19 @@ std::size_t ShadowCache::overhead_bytes() const {
 }
 
 void ShadowCache::come_in(const exact::Access& access) {
-  if (!policy_->on_miss(access) || access.size > capacity_) return;
-  make_room(access.size);
+  if (!policy_->on_miss(access) || cost(access.size) > capacity_) return;
+  make_room(cost(access.size));
   if (2 * (objects_ + 1) > table_.size()) grow_table();
   const std::size_t bucket = find(access.key);
   const Slot slot = cached_.take({access.key, access.size});
   table_[bucket] = slot;
-  used_ += access.size;
+  used_ += cost(access.size);
   ++objects_;
   policy_->on_insert(slot, access);
 }
 
 void ShadowCache::resize(Slot slot, std::uint32_t size) {
-  if (size > capacity_) return erase_slot(slot);
+  if (cost(size) > capacity_) return erase_slot(slot);
   policy_->on_resize(slot, size);
   used_ += size - std::uint64_t{cached_[slot].size};
   cached_[slot].size = size;
@@ -97,7 +97,7 @@ void ShadowCache::erase_slot(Slot slot) {
 
 void ShadowCache::release(Slot slot) {
   remove_at(find(cached_[slot].hash));
-  used_ -= cached_[slot].size;
+  used_ -= cost(cached_[slot].size);
   cached_.release(slot);
   --objects_;
 }

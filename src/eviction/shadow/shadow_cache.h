@@ -1,5 +1,5 @@
-// One policy at one miniature size, over the sampled keys: what would be cached, without the values. May use eviction/exact
-// and sample.h.
+// One policy at one miniature size, over the sampled keys: what would be cached, without the values. May use base and
+// eviction/exact.
 //
 // Waldspurger, Saemundsson, Ahmad, Park: "Cache modeling and optimization using miniature simulations", ATC 2017: a cache
 // of a hundredth of the bytes, asked for a hundredth of the keys, misses the same share of its requests.
@@ -13,9 +13,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/key_sample.h"
 #include "eviction/exact/policy.h"
 #include "eviction/exact/slots.h"
-#include "eviction/shadow/sample.h"
 
 namespace freshet::eviction::shadow {
 
@@ -35,7 +35,8 @@ class ShadowCache {
     std::uint64_t missed_bytes = 0;
   };
 
-  ShadowCache(std::unique_ptr<exact::Policy> policy, std::uint64_t capacity_bytes);
+  // `beside_bytes`: what the policy of a live cache keeps beside each object, and takes of its memory.
+  ShadowCache(std::unique_ptr<exact::Policy> policy, std::uint64_t capacity_bytes, std::uint32_t beside_bytes = 0);
 
   // Has the hash's bucket fetched, for a call that follows soon.
   void prefetch(std::uint64_t hash) const { __builtin_prefetch(&table_[bucket_of(hash)]); }
@@ -47,7 +48,7 @@ class ShadowCache {
   // What is too much leaves at once.
   void set_capacity(std::uint64_t bytes);
   // Erases what the sample does not take (any longer).
-  void keep_only(const Sample& sample);
+  void keep_only(const base::KeySample& sample);
 
   const Counts& counts() const { return counts_; }
   void forget_counts() { counts_ = {}; }
@@ -72,12 +73,14 @@ class ShadowCache {
 
   void come_in(const exact::Access& access);
   void resize(Slot slot, std::uint32_t size);
+  std::uint64_t cost(std::uint32_t size) const { return std::uint64_t{size} + beside_bytes_; }
   void make_room(std::uint64_t bytes);
   void release(Slot slot);
   void erase_slot(Slot slot);
 
   std::unique_ptr<exact::Policy> policy_;
   std::uint64_t capacity_;
+  std::uint32_t beside_bytes_;
   std::uint64_t used_ = 0;
   std::size_t objects_ = 0;
   Counts counts_;

@@ -104,7 +104,7 @@ void Shadows::start_anew() {
   shadows_.clear();
   for (const ShadowPolicy& policy : options_.policies) {
     for (const double multiple : options_.multiples) {
-      shadows_.push_back({ShadowCache(policy.make(options_.seed), miniature(multiple)), multiple});
+      shadows_.push_back({ShadowCache(policy.make(options_.seed), miniature(multiple), policy.beside_bytes), multiple});
     }
   }
   sampled_ = due_ = not_told_ = {};

@@ -1,5 +1,5 @@
 // Several policies at several sizes, tried on the sampled keys of the live traffic: what each would miss. May use
-// shadow_cache.h and sample.h.
+// base and shadow_cache.h.
 //
 // The caller asks takes() about every access, and tells those that are taken: reads (a miss once its value is known),
 // writes, erasures. Each goes to every shadow. A shadow's capacity is the live one times its multiple times the sampling
@@ -25,8 +25,8 @@
 #include <string>
 #include <vector>
 
+#include "base/key_sample.h"
 #include "eviction/exact/policy.h"
-#include "eviction/shadow/sample.h"
 #include "eviction/shadow/shadow_cache.h"
 
 namespace freshet::eviction::shadow {
@@ -34,6 +34,7 @@ namespace freshet::eviction::shadow {
 struct ShadowPolicy {
   std::string name;
   std::function<std::unique_ptr<exact::Policy>(std::uint64_t seed)> make;
+  std::uint32_t beside_bytes = 0;  // What the live policy keeps beside each object, and takes of the capacity.
 };
 
 struct ShadowsOptions {
@@ -65,7 +66,7 @@ class Shadows {
 
   explicit Shadows(ShadowsOptions options);
 
-  const Sample& sample() const { return sample_; }
+  const base::KeySample& sample() const { return sample_; }
   bool takes(std::uint64_t hash) const { return sample_.takes(hash); }
 
   // Keys that are not sampled (any longer) are passed over.
@@ -109,7 +110,7 @@ class Shadows {
   void end_period();
 
   ShadowsOptions options_;
-  Sample sample_;
+  base::KeySample sample_;
   std::size_t live_size_;
   std::vector<Shadow> shadows_;        // By policy, then by size.
   std::uint64_t requests_ = 0;

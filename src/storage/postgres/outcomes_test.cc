@@ -154,11 +154,11 @@ TEST_F(PostgresSweep, old_tombstones_go_and_values_stay) {
 TEST_F(PostgresSweep, a_tombstone_younger_than_the_age_stays_while_older_ones_go) {
   open(3 * base::kSecond);
   ASSERT_TRUE(BlockingStorage(*storage_).set_guard(kAllSlots, token_));
+  const auto made_old = base::now();  // Or a little later: an age counts from the version, given out inside of the write.
   write("old", true);
-  const auto made_old = base::now();
   std::this_thread::sleep_for(std::chrono::seconds(1));
-  write("young", true);
   const auto made_young = base::now();
+  write("young", true);
   for (const auto give_up = base::now() + kPatience; count("key = 'old'") > 0 && base::now() < give_up;) {
     std::this_thread::yield();
   }
