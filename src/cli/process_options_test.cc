@@ -136,8 +136,9 @@ TEST(LiveSettings, ListBothNamesButNoSecrets) {
 TEST(LiveSettings, NameThePoliciesThatThereAre) {
   const auto choices = base::choices_of(*base::find_setting("cache.policy"));
   const auto policies = eviction::table_policies();
-  ASSERT_EQ(choices.size(), policies.size());
-  for (std::size_t i = 0; i < choices.size(); ++i) EXPECT_EQ(choices[i], policies[i].name);
+  ASSERT_EQ(choices.size(), policies.size() + 1);
+  EXPECT_EQ(choices[0], eviction::kAutomaticPolicy);
+  for (std::size_t i = 0; i < policies.size(); ++i) EXPECT_EQ(choices[i + 1], policies[i].name);
   EXPECT_EQ(base::Config{}.policy, eviction::kDefaultPolicy);
 }
 
