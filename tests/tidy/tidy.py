@@ -25,9 +25,9 @@ COMMENTS = {".h": "//", ".cc": "//", ".py": ("#", '"""'), ".cmake": "#", ".in": 
             ".mjs": "//", ".cjs": "//", ".sql": "--", "": "#"}
 UNRULED_SUFFIXES = {".md", ".svg", ".json", ".lock", ".txt"}
 # The rooms from the ground up (docs/ARCHITECTURE.md): a room uses only those before it.
-ROOM_ORDER = ["base", "net", "protocol", "trace", "memory", "eviction_exact", "eviction", "eviction_shadow",
-              "eviction_adaptive", "eviction_gl_cache", "storage", "storage_embedded", "storage_postgres",
-              "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_query",
+ROOM_ORDER = ["base", "net", "protocol", "trace", "memory", "memory_segments", "eviction_exact", "eviction_gl_cache",
+              "eviction", "eviction_shadow", "eviction_sifting", "eviction_adaptive", "storage", "storage_embedded",
+              "storage_postgres", "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_query",
               "storage_postgres_observed", "storage_postgres_doctor", "ownership", "assigner", "consistency",
               "consistency_observed", "freshness", "client", "cache", "server", "simulator", "checker", "load", "cli"]
 

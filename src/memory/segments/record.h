@@ -1,0 +1,159 @@
+// A cached object as it stands in a segment: a head of twelve bytes as a rule, the key, the value. No padding: records stand
+// at any address.
+//
+//   shape 1 | policy 1 | witness 2 | version 6 or 8 | [expiry 6] | key bytes 1 or 2 | value bytes 1, 2 or 4 | key | value
+//
+// A value that is kept outside has its address in place of its bytes.
+//
+// A reader without the shard's lock may find anything here: it decodes a copy of the head, takes nothing of it for true
+// until the shard's sequence has shown that it was, and reads within the sizes that the copy says (memory/unlocked_reader.h
+// has the protocol). May use base and memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "memory/unlocked_read.h"
+
+namespace freshet::memory::segments {
+
+// What a record is made of.
+struct Contents {
+  std::string_view key = {};
+  std::string_view value = {};       // Of one that is kept outside: not its bytes, but as long as it is.
+  const char* outside = nullptr;     // Where the value is, unless it is in the record.
+  std::uint64_t version = 0;
+  std::int64_t expires_at_ms = 0;    // 0: never. Below 2^48.
+  std::uint16_t witness = 0;
+  bool present = true;
+};
+
+// A record's head, decoded from any bytes.
+struct Head {
+  std::uint64_t version;
+  std::int64_t expires_at_ms;
+  std::uint32_t key_bytes;
+  std::uint32_t value_bytes;
+  std::uint16_t witness;
+  std::uint8_t head_bytes;
+  std::uint8_t policy;
+  bool present;
+  bool outside;
+  bool dead;
+
+  // Of the whole record.
+  std::size_t bytes() const { return head_bytes + std::size_t{key_bytes} + (outside ? sizeof(char*) : value_bytes); }
+};
+
+class Record {
+ public:
+  // As many bytes behind any record may be read.
+  static constexpr std::size_t kHeadBytesMax = 24;
+  static constexpr std::size_t kHeadBytesUsual = 12;
+  static constexpr std::size_t kKeyBytesMax = UINT16_MAX;
+  static constexpr std::size_t kValueBytesMax = UINT32_MAX;
+  static constexpr std::int64_t kExpiryMax = (std::int64_t{1} << 48) - 1;
+
+  static std::size_t bytes_of(const Contents& contents);
+  // Writes bytes_of(contents) bytes; the policy's byte is 0.
+  static void write(const Contents& contents, char* to);
+
+  explicit Record(char* at) : at_(at) {}
+
+  char* address() const { return at_; }
+  Head head() const { return decode(at_); }
+  // With the lock; `head` is this record's.
+  std::string_view key(const Head& head) const { return {at_ + head.head_bytes, head.key_bytes}; }
+  std::string_view value(const Head& head) const {
+    const char* const behind_key = at_ + head.head_bytes + head.key_bytes;
+    return {head.outside ? outside_at(behind_key) : behind_key, head.value_bytes};
+  }
+
+  // For the policy, with the lock. 0 at first.
+  std::uint8_t policy() const { return static_cast<std::uint8_t>(at_[1]); }
+  void set_policy(std::uint8_t policy) { poke(at_[1], static_cast<char>(policy)); }
+  // It has left the index: who goes through the segment passes it over.
+  void kill() { poke(at_[0], static_cast<char>(at_[0] | kDead)); }
+
+  // Without the lock: a copy of the head, decoded.
+  static Head glimpse(const char* at) {
+    char copy[kHeadBytesMax];
+    peek_bytes(at, sizeof copy, copy);
+    return decode(copy);
+  }
+
+ private:
+  enum Shape : std::uint8_t {
+    kPresent = 1,
+    kOutside = 2,
+    kExpires = 4,
+    kWideKey = 8,      // Two bytes say how long the key is.
+    kWideValue = 16,   // Two bytes say how long the value is,
+    kHugeValue = 32,   // or four.
+    kWideVersion = 64, // Eight bytes instead of six.
+    kDead = 128,
+  };
+  static constexpr std::uint64_t kSixBytes = (std::uint64_t{1} << 48) - 1;
+
+  template <typename Word>
+  static Word load(const char* from) {
+    Word word;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+  }
+  static const char* outside_at(const char* from) { return load<const char*>(from); }
+  static std::uint8_t shape_of(const Contents& contents);
+  static Head decode(const char* from);
+
+  char* at_;
+};
+
+// Reads kHeadBytesMax bytes at most, whatever they are.
+inline Head Record::decode(const char* from) {
+  const auto shape = load<std::uint8_t>(from);
+  Head head;
+  head.policy = load<std::uint8_t>(from + 1);
+  head.witness = load<std::uint16_t>(from + 2);
+  head.present = shape & kPresent;
+  head.outside = shape & kOutside;
+  head.dead = shape & kDead;
+  const std::uint64_t version = load<std::uint64_t>(from + 4);
+  std::size_t at = 10;
+  head.version = version & kSixBytes;
+  head.expires_at_ms = 0;
+  if (shape & (kWideVersion | kExpires | kWideKey | kWideValue | kHugeValue)) [[unlikely]] {
+    if (shape & kWideVersion) {
+      head.version = version;
+      at += 2;
+    }
+    if (shape & kExpires) {
+      head.expires_at_ms = static_cast<std::int64_t>(load<std::uint64_t>(from + at) & kSixBytes);
+      at += 6;
+    }
+    if (shape & kWideKey) {
+      head.key_bytes = load<std::uint16_t>(from + at);
+      at += 2;
+    } else {
+      head.key_bytes = load<std::uint8_t>(from + at++);
+    }
+    if (shape & kHugeValue) {
+      head.value_bytes = load<std::uint32_t>(from + at);
+      at += 4;
+    } else if (shape & kWideValue) {
+      head.value_bytes = load<std::uint16_t>(from + at);
+      at += 2;
+    } else {
+      head.value_bytes = load<std::uint8_t>(from + at++);
+    }
+    head.head_bytes = static_cast<std::uint8_t>(at);
+    return head;
+  }
+  head.key_bytes = load<std::uint8_t>(from + 10);
+  head.value_bytes = load<std::uint8_t>(from + 11);
+  head.head_bytes = kHeadBytesUsual;
+  return head;
+}
+
+}  // namespace freshet::memory::segments

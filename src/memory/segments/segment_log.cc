@@ -1,0 +1,91 @@
+// See memory/segments/segment_log.h.
+#include "memory/segments/segment_log.h"
+
+#include <cassert>
+#include <new>
+
+namespace freshet::memory::segments {
+
+SegmentLog::~SegmentLog() {
+  for (Queue& queue : queues_) {
+    while (Segment* const segment = queue.oldest) {
+      take_out(*segment);
+      make_spare(*segment);
+    }
+  }
+  while (spare() > 0) drop_spare();
+}
+
+char* SegmentLog::append(Segment& segment, std::size_t bytes) {
+  if (segment.end + bytes > pool_.segment_bytes() - Record::kHeadBytesMax) return nullptr;
+  char* const record = segment.memory() + segment.end;
+  segment.end += static_cast<std::uint32_t>(bytes);
+  return record;
+}
+
+Segment& SegmentLog::take_spare(std::size_t queue) {
+  if (spare_.empty()) {
+    spare_.push_back(reinterpret_cast<Segment*>(pool_.take()));
+    ++segments_;
+  }
+  Segment* const segment = spare_.back();
+  spare_.pop_back();
+  ++queues_[queue].segments;
+  return *new (segment) Segment{.end = kHeaderBytes, .queue = static_cast<std::uint8_t>(queue)};
+}
+
+void SegmentLog::add_segment(std::size_t queue) {
+  Segment& segment = take_spare(queue);
+  Queue& into = queues_[queue];
+  segment.older = into.newest;
+  (into.newest ? into.newest->newer : into.oldest) = &segment;
+  into.newest = &segment;
+}
+
+Segment& SegmentLog::insert_before(Segment& newer) {
+  Segment& segment = take_spare(newer.queue);
+  segment.older = newer.older;
+  segment.newer = &newer;
+  (newer.older ? newer.older->newer : queues_[newer.queue].oldest) = &segment;
+  newer.older = &segment;
+  return segment;
+}
+
+void SegmentLog::take_out(Segment& segment) {
+  Queue& from = queues_[segment.queue];
+  if (from.hand == &segment) from.hand = segment.newer;
+  (segment.older ? segment.older->newer : from.oldest) = segment.newer;
+  (segment.newer ? segment.newer->older : from.newest) = segment.older;
+  --from.segments;
+  dead_bytes_ -= segment.dead_bytes;
+}
+
+void SegmentLog::drop_spare() {
+  pool_.give_back(spare_.back()->memory());
+  spare_.pop_back();
+  --segments_;
+}
+
+SegmentLog::Run SegmentLog::sparse_run() const {
+  Run best{nullptr, kRunMax + 1};
+  for (const Queue& queue : queues_) {
+    for (Segment* first = queue.oldest; first && first != queue.newest; first = first->newer) {
+      std::size_t dead = 0, length = 0;
+      for (Segment* at = first; at != queue.newest && length + 1 < best.segments; at = at->newer) {
+        dead += at->dead_bytes;
+        ++length;
+        if (dead >= record_bytes_max()) best = {first, length};
+      }
+    }
+  }
+  return best.oldest ? best : Run{};
+}
+
+void SegmentLog::kill(Record record, const Head& head) {
+  record.kill();
+  Segment& segment = segment_of(record.address());
+  segment.dead_bytes += static_cast<std::uint32_t>(head.bytes());
+  dead_bytes_ += head.bytes();
+}
+
+}  // namespace freshet::memory::segments
