@@ -46,8 +46,8 @@ struct Options {
   bool relaxed_durability = false;
   // What the cache may hold: entries with all their bookkeeping.
   std::size_t memory_bytes = std::size_t{1} << 30;
-  // Who leaves when memory is full: "fifo", "lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd" or "gdsf";
-  // or "auto": chosen by what a hundredth of the keys would miss (docs/EVICTION.md).
+  // Who leaves when memory is full: "fifo", "lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd", "gdsf",
+  // "glcache" or "glcachebytes"; or "auto": chosen by what a hundredth of the keys would miss (docs/EVICTION.md).
   std::string policy = "s3fifo";
   // Larger values are read and written through, but not cached.
   std::size_t cached_value_bytes_max = std::size_t{1} << 20;

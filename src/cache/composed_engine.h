@@ -79,6 +79,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void set_memory(std::size_t bytes) override { table_.set_capacity(bytes); }
   Result<void> set_policy(std::string_view name) override;
   std::shared_ptr<const eviction::adaptive::Report> eviction_report() const override { return adaptive_.report(); }
+  std::vector<memory::PolicyFact> describe_policy() const override { return table_.describe_policy(); }
   void release() override;
 
  private:

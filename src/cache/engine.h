@@ -228,6 +228,8 @@ class Engine {
   virtual Result<void> set_policy(std::string_view name) = 0;
   // What "auto" estimates; null without it.
   virtual std::shared_ptr<const eviction::adaptive::Report> eviction_report() const = 0;
+  // What a policy that learns tells of itself, over all shards; empty with the others.
+  virtual std::vector<memory::PolicyFact> describe_policy() const = 0;
   // Gives ownership up in order and stops taking operations, for a clean stop: from then on every call is answered with
   // unavailable.
   virtual void release() = 0;

@@ -28,6 +28,7 @@
 #include "eviction/exact/slots.h"
 #include "eviction/exact/w_tiny_lfu.h"
 #include "eviction/fifo.h"
+#include "eviction/gl_cache/gl_cache.h"
 #include "eviction/lru.h"
 #include "eviction/policies.h"
 #include "eviction/sieve.h"
@@ -69,6 +70,19 @@ Pair carried(std::string name) {
           [](std::size_t bytes) { return std::make_unique<Carried>(exactly<Exact>(), bytes); }, exactly<Exact>()};
 }
 
+// It learns at once, so that both have learnt the same: from the 300th request on.
+Pair carried_gl_cache() {
+  const MakeExact make = [] {
+    gl_cache::Settings settings;
+    settings.group_objects = 4;
+    settings.snapshot_requests_min = 300;
+    settings.snapshot_requests_max = 600;
+    settings.rows_min = 16;
+    return std::make_unique<gl_cache::GlCache>(settings, gl_cache::make_synchronous_learner(), kSeed);
+  };
+  return {"CarriedGlCache", [make](std::size_t bytes) { return std::make_unique<Carried>(make, bytes); }, make};
+}
+
 // Two hosts in one: the same keys are in both policies, and each step is told to both.
 class Both {
  public:
@@ -108,7 +122,7 @@ class Both {
   };
 
   static exact::Access access_of(const Entry& entry) {
-    return {.key = entry.hash(), .size = static_cast<std::uint32_t>(entry.footprint())};
+    return {.key = Carried::key_of(entry.hash()), .size = static_cast<std::uint32_t>(entry.footprint())};
   }
   Entry* fresh(const std::string& key) {
     const std::string value(random_.below(kValueBytesMax), 'v');
@@ -185,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(own<Fifo, exact::Fifo>("Fifo"), own<Lru, exact::Lru>("Lru"), own<Clock, exact::Clock>("Clock"),
                     own<Sieve, exact::Sieve>("Sieve"), carried<exact::Lru>("Lru"), carried<exact::S3Fifo>("S3Fifo"),
                     carried<exact::WTinyLfu>("WTinyLfu"), carried<exact::Arc>("Arc"), carried<exact::Lirs>("Lirs"),
-                    carried<exact::Lhd>("Lhd"), carried<exact::Gdsf>("Gdsf")),
+                    carried<exact::Lhd>("Lhd"), carried<exact::Gdsf>("Gdsf"), carried_gl_cache()),
     [](const auto& test) { return test.param.name; });
 
 // A table of one shard with `entries` keys, by number, inserted in order.
@@ -235,7 +249,8 @@ TEST_P(PolicyChange, KeepsEveryEntry) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, PolicyChange,
-                         testing::Values("lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd", "gdsf"),
+                         testing::Values("lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd", "gdsf",
+                                         "glcache", "glcachebytes"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(PolicyChangeOrder, WhatWouldHaveLeftFirstStillDoes) {

@@ -55,10 +55,15 @@ std::size_t Carried::overhead_bytes() const {
   return (policy_ ? policy_->overhead_bytes() : 0) + entries_.bytes();
 }
 
+std::vector<memory::PolicyFact> Carried::describe() const {
+  return policy_ ? policy_->describe() : std::vector<memory::PolicyFact>();
+}
+
 // Entries have at most 4 GiB and a header (memory/entry.h); a policy that takes the largest for a little smaller is none
 // the worse.
 exact::Access Carried::access(std::uint64_t hash, std::size_t bytes) const {
-  return {.key = hash, .size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)), .time_s = time_s_};
+  const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX));
+  return {.key = key_of(hash), .size = size, .time_s = time_s_};
 }
 
 exact::Policy& Carried::policy() {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "eviction/exact/policy.h"
 #include "eviction/exact/slots.h"
@@ -27,6 +28,10 @@ class Carried final : public memory::EvictionPolicy {
 
   Carried(Make make, std::size_t capacity_bytes) : make_(std::move(make)), capacity_bytes_(capacity_bytes) {}
 
+  // What the policy knows a key by. The keys of a shard have the high bits of their hashes in common, and policies have
+  // hash tables and sketches that go by these: an odd factor carries all bits into them, and keeps different keys different.
+  static constexpr std::uint64_t key_of(std::uint64_t hash) { return hash * 0x9e3779b97f4a7c15; }
+
   bool admit(std::uint64_t hash, std::size_t bytes) override;
   void on_insert(memory::Entry& entry) override;
   void on_hit(memory::Entry& entry) override { policy_->on_hit(entry.slot(), access_of(entry)); }
@@ -35,6 +40,7 @@ class Carried final : public memory::EvictionPolicy {
   memory::Entry* take_victim() override;
   void set_capacity(std::size_t bytes) override;
   std::size_t overhead_bytes() const override;
+  std::vector<memory::PolicyFact> describe() const override;
 
  private:
   exact::Access access(std::uint64_t hash, std::size_t bytes) const;

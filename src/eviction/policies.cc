@@ -16,6 +16,7 @@
 #include "eviction/exact/lirs.h"
 #include "eviction/exact/w_tiny_lfu.h"
 #include "eviction/fifo.h"
+#include "eviction/learning.h"
 #include "eviction/lru.h"
 #include "eviction/s3_fifo.h"
 #include "eviction/sieve.h"
@@ -37,6 +38,11 @@ std::unique_ptr<memory::EvictionPolicy> carry(std::size_t shard_capacity_bytes) 
   return std::make_unique<Carried>([] { return exact::make<Exact>(base::entropy()); }, shard_capacity_bytes);
 }
 
+template <gl_cache::Settings (*kSettings)()>
+std::unique_ptr<memory::EvictionPolicy> learn(std::size_t shard_capacity_bytes) {
+  return carry_gl_cache(kSettings(), gl_cache::LearningThread::of_process(), shard_capacity_bytes);
+}
+
 }  // namespace
 
 std::span<const TablePolicy> table_policies() {
@@ -51,6 +57,8 @@ std::span<const TablePolicy> table_policies() {
       TablePolicy{"lirs", "LIRS", carry<exact::Lirs>},
       TablePolicy{"lhd", "LHD", carry<exact::Lhd>},
       TablePolicy{"gdsf", "GDSF", carry<exact::Gdsf>},
+      TablePolicy{"glcache", "GL-Cache", learn<gl_cache::for_objects>},
+      TablePolicy{"glcachebytes", "GL-Cache, bytes", learn<gl_cache::for_bytes>},
   };
   return policies;
 }

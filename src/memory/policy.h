@@ -14,10 +14,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
+#include "base/policy_fact.h"
 #include "memory/entry.h"
 
 namespace freshet::memory {
+
+using base::PolicyFact;
 
 class EvictionPolicy {
  public:
@@ -41,6 +45,8 @@ class EvictionPolicy {
   // What the policy itself keeps beside the entries (ghosts, arrays): counted in the shard's bytes. It shrinks to nothing as
   // take_victim empties the policy, so that any bound can be met.
   virtual std::size_t overhead_bytes() const = 0;
+  // To look into: what the policy has learnt, if it is one that learns.
+  virtual std::vector<PolicyFact> describe() const { return {}; }
 };
 
 using PolicyFactory = std::function<std::unique_ptr<EvictionPolicy>(std::size_t shard_capacity_bytes)>;

@@ -93,11 +93,11 @@ void Shard::set_capacity(std::size_t bytes, Leaving& leaving) {
   settle(leaving);
 }
 
-void Shard::set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving) {
+std::unique_ptr<EvictionPolicy> Shard::set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving) {
   const Change change(*this);
   EntryList entries;
   while (Entry* const entry = policy_->take_victim()) entries.push_front(*entry);
-  policy_ = std::move(policy);
+  policy_.swap(policy);
   told_bytes_ = 0;
   tell_capacity(bytes_beside_entries());
   while (Entry* const entry = entries.pop_back()) {
@@ -107,6 +107,7 @@ void Shard::set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving)
     policy_->on_insert(*entry);
   }
   settle(leaving);
+  return policy;
 }
 
 void Shard::take_out(Entry& entry, Leaving& leaving) {
@@ -146,6 +147,11 @@ void Shard::tell_capacity(std::size_t bytes_beside_entries) {
   if (bytes == told_bytes_) return;
   told_bytes_ = bytes;
   policy_->set_capacity(bytes);
+}
+
+std::vector<PolicyFact> Shard::describe_policy() const {
+  std::lock_guard hold(lock_);
+  return policy_->describe();
 }
 
 ShardStats Shard::stats() const {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "base/function_ref.h"
 #include "base/spin_lock.h"
@@ -102,14 +103,16 @@ class alignas(64) Shard {
   bool erase(std::string_view key, std::uint64_t hash, Leaving& leaving);
   std::size_t erase_if(base::FunctionRef<bool(const Entry&)> leaves, Leaving& leaving);
   void set_capacity(std::size_t bytes, Leaving& leaving);
-  // `policy` takes over the entries, those first that the earlier policy would have evicted first.
-  void set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving);
+  // `policy` takes over the entries, those first that the earlier policy would have evicted first. Returns the earlier one,
+  // so that whatever its end takes is not waited for under the lock.
+  std::unique_ptr<EvictionPolicy> set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving);
   void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
   void prefetch_entry(std::uint64_t hash) const {
     const Sequence::Value begun = sequence_.now();
     index_.prefetch_entry(hash, [&] { return !Sequence::is_changing(begun) && sequence_.is_still(begun); });
   }
   ShardStats stats() const;
+  std::vector<PolicyFact> describe_policy() const;
 
  private:
   // Holds the lock, and tells readers without it that what they read is changing.

@@ -1,6 +1,7 @@
 // The table over its shards. See memory/table.h.
 #include "memory/table.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 
@@ -69,7 +70,7 @@ void Table::set_policy(const PolicyFactory& make) {
   const std::size_t shard_bytes = capacity_bytes_.load(std::memory_order_relaxed) / shard_count_;
   for (unsigned i = 0; i < shard_count_; ++i) {
     Leaving leaving;
-    shards_[i].set_policy(make(shard_bytes), leaving);
+    const auto ends_here = shards_[i].set_policy(make(shard_bytes), leaving);  // Without the lock.
   }
 }
 
@@ -81,6 +82,28 @@ void Table::listen(AccessListener* listener, base::KeySample sample) {
 
 void Table::tell(const KeyAccess& access) const {
   if (AccessListener* const listener = listener_.load(std::memory_order_acquire)) listener->on_access(access);
+}
+
+std::vector<PolicyFact> Table::describe_policy() const {
+  std::vector<PolicyFact> all;
+  std::vector<unsigned> told;  // By how many shards; as many numbers as facts.
+  for (unsigned i = 0; i < shard_count_; ++i) {
+    for (const PolicyFact& fact : shards_[i].describe_policy()) {
+      const auto known = std::ranges::find(all, fact.name, &PolicyFact::name);
+      if (known == all.end()) {
+        all.push_back(fact);
+        told.push_back(1);
+        continue;
+      }
+      ++told[static_cast<std::size_t>(known - all.begin())];
+      const bool greatest = fact.together == PolicyFact::Together::greatest;
+      known->value = greatest ? std::max(known->value, fact.value) : known->value + fact.value;
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].together == PolicyFact::Together::mean) all[i].value /= told[i];
+  }
+  return all;
 }
 
 TableStats Table::stats() const {

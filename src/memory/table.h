@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/function_ref.h"
 #include "base/key_sample.h"
@@ -123,6 +124,8 @@ class Table {
   // outlive the table. One at a time. Null: to nobody.
   void listen(AccessListener* listener, base::KeySample sample);
   TableStats stats() const;
+  // What the shards' policies tell of themselves, put together; nothing with most policies.
+  std::vector<PolicyFact> describe_policy() const;
 
  private:
   bool is_sampled(std::uint64_t hash) const {

@@ -391,6 +391,11 @@ TEST_F(CommandsTest, TellsWhatThePolicyIsChosenBy) {
   ASSERT_EQ(lru->find("curve")->items.size(), 2u);
   EXPECT_EQ(lru->find("curve")->items[1].items[0].integer, 2'000);
   EXPECT_EQ(lru->find("curve")->items[1].items[1].text, "0.375");
+  const auto* learned = client->last().find("learned");
+  ASSERT_TRUE(learned);
+  EXPECT_EQ(learned->find("trainings")->integer, 12);
+  EXPECT_EQ(learned->find("trained_requests_ago")->integer, 34);
+  EXPECT_EQ(learned->find("gain_age")->text, "0.25") << "a mean is no whole number";
 }
 
 TEST_F(CommandsTest, EvictDropsCachedDataOnly) {

@@ -76,6 +76,7 @@ class FakeEngine final : public cache::Engine {
   void set_memory(std::size_t) override {}
   Result<void> set_policy(std::string_view) override { return {}; }
   std::shared_ptr<const eviction::adaptive::Report> eviction_report() const override;
+  std::vector<memory::PolicyFact> describe_policy() const override;
   void release() override {}
 
  private:

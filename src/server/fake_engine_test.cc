@@ -408,4 +408,9 @@ std::shared_ptr<const eviction::adaptive::Report> FakeEngine::eviction_report() 
   return std::make_shared<const eviction::adaptive::Report>(std::move(report));
 }
 
+std::vector<memory::PolicyFact> FakeEngine::describe_policy() const {
+  using Together = memory::PolicyFact::Together;
+  return {{"trainings", 12}, {"trained_requests_ago", 34, Together::greatest}, {"gain_age", 0.25, Together::mean}};
+}
+
 }  // namespace freshet::server

@@ -1,6 +1,7 @@
-// FRESHET.STATS: the counters, and what the choice of an eviction policy is made by.
+// FRESHET.STATS: the counters, what the choice of an eviction policy is made by, and what a policy that learns has learned.
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "server/errors.h"
 #include "server/handlers.h"
@@ -100,12 +101,27 @@ void estimates(protocol::ReplyWriter& reply, const eviction::adaptive::Report::P
   }
 }
 
+// Counts are whole numbers, means are not.
+void learned(protocol::ReplyWriter& reply, const std::vector<memory::PolicyFact>& facts) {
+  reply.bulk("learned");
+  reply.map(facts.size());
+  for (const auto& fact : facts) {
+    reply.bulk(fact.name);
+    if (fact.together == memory::PolicyFact::Together::mean) {
+      reply.number(fact.value);
+    } else {
+      reply.integer(static_cast<std::int64_t>(fact.value));
+    }
+  }
+}
+
 void eviction_stats(Context& context) {
   constexpr std::size_t kAlways = 8, kAutomatic = 8;
   const auto stats = context.engine.stats();
   const auto report = context.engine.eviction_report();
+  const auto facts = context.engine.describe_policy();
   auto& reply = context.reply;
-  reply.map(kAlways + (report ? kAutomatic : 0));
+  reply.map(kAlways + (facts.empty() ? 0 : 1) + (report ? kAutomatic : 0));
   text(reply, "policy", stats.policy);
   text(reply, "setting", stats.policy_setting);
   integer(reply, "entries", stats.table.entries);
@@ -114,6 +130,7 @@ void eviction_stats(Context& context) {
   integer(reply, "policy_bytes", stats.table.bytes - stats.table.entry_bytes - stats.table.index_bytes);
   integer(reply, "capacity_bytes", stats.table.capacity_bytes);
   integer(reply, "evicted", stats.table.evicted);
+  if (!facts.empty()) learned(reply, facts);
   if (!report) return;
   integer(reply, "changes", report->changes);
   integer(reply, "windows", report->windows);

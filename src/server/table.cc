@@ -232,8 +232,8 @@ constexpr Command kCommands[] = {
      "RESET.",
      h::freshet_record, kNoteRecord},
     {"freshet.stats", -1, 0, 0, 0, 0, "freshet", "0.1.0", "[EVICTION]",
-     "The cache's and the server's counters, as a map; or the eviction policy in office, and with `auto` the miss ratios "
-     "that it estimates of each policy, at this and other sizes.",
+     "The cache's and the server's counters, as a map; or the eviction policy in office, what it has learnt if it is one "
+     "that learns, and with `auto` the miss ratios that it estimates of each policy, at this and other sizes.",
      h::freshet_stats},
 };
 

@@ -16,6 +16,9 @@
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <vector>
+
+#include "base/policy_fact.h"
 
 namespace freshet::eviction::exact {
 
@@ -30,6 +33,8 @@ struct Access {
   std::uint32_t time_s = 0;   // The trace's clock.
   std::uint32_t next = kNever;  // The number of the next request for the key. Only bounds such as Belady may look.
 };
+
+using base::PolicyFact;
 
 class Policy {
  public:
@@ -51,6 +56,8 @@ class Policy {
   virtual void set_capacity(std::uint64_t bytes) = 0;
   // What the policy itself takes beside the objects: arrays, ghosts, tables.
   virtual std::size_t overhead_bytes() const = 0;
+  // To look into: what it has learnt, if it learns.
+  virtual std::vector<PolicyFact> describe() const { return {}; }
 };
 
 // A policy of the class; those that draw random numbers take the seed.

@@ -8,8 +8,9 @@ namespace freshet::eviction::gl_cache {
 
 GlCache::GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
     : settings_(within_limits(settings)), learner_(std::move(learner)), random_(seed),
-      groups_(settings_.size_classes * (1 + settings_.generations)), snapshot_(settings_.objective),
-      ranking_(settings_.rerank_part),
+      groups_(settings_.size_classes * (1 + settings_.generations)),
+      snapshot_(settings_.objective, settings_.watches_max),
+      ranking_(settings_.rerank_part), trial_(settings_.trial_victims),
       period_min_(settings_.snapshot_requests_min) {}
 
 bool GlCache::on_miss(const exact::Access& access) {
@@ -248,8 +249,12 @@ void GlCache::keep_sifted() {
 }
 
 std::size_t GlCache::overhead_bytes() const {
-  return groups_.bytes() + snapshot_.bytes() + ranking_.bytes() + returning_.overhead_bytes() + trial_.bytes() +
-         exact::bytes_of(key_of_) + exact::bytes_of(candidates_);
+  return learning_bytes() + groups_.bytes() + returning_.overhead_bytes() + exact::bytes_of(key_of_) +
+         exact::bytes_of(candidates_);
+}
+
+std::size_t GlCache::learning_bytes() const {
+  return snapshot_.bytes() + lesson_bytes_ + (training_ ? training_->trees.bytes() : 0) + ranking_.bytes() + trial_.bytes();
 }
 
 }  // namespace freshet::eviction::gl_cache

@@ -15,19 +15,18 @@
 //   An object that is requested while it is to leave, but has not left yet, stays.
 //   Untrained, a rule chooses. Neighbours: the oldest groups, and what is kept counts as written now: FIFO with merging.
 //   Sifted: the oldest group of what is new while that takes its tenth of the bytes, else the oldest of what is kept:
-//   S3-FIFO by groups. describe() says that it is untrained, and for how long.
+//   S3-FIFO by groups. describe() says that it is untrained, for how long, and why.
 //   The model must earn its trust: rule and model are both tried (eviction/gl_cache/trial.h). Not with the paper's settings.
 //
 // Time: a hit touches 16 bytes of the object and a line of its group. A victim costs about 100 ns, ranking included; a
 // training takes milliseconds on the learner's thread. Memory: 28 to 54 bytes an object, as slots here have no segments;
-// sifted, 24 to 48 a ghost, for as many bytes as the cache has; and about 1 MiB to learn from.
+// sifted, 24 to 48 a ghost, for as many bytes as the cache has; and about 1 MiB to learn from, in a server's shard less
+// (for_shard in eviction/gl_cache/settings.h).
 // Not thread-safe. Runs repeat exactly for a seed, if the settings wait for the learner. May use base and eviction/exact.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/random.h"
@@ -45,11 +44,6 @@ namespace freshet::eviction::gl_cache {
 
 class GlCache final : public exact::Policy {
  public:
-  struct Fact {
-    std::string_view name;
-    std::string value;
-  };
-
   GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed);
 
   bool on_miss(const exact::Access& access) override;
@@ -65,10 +59,11 @@ class GlCache final : public exact::Policy {
   void set_capacity(std::uint64_t bytes) override;
   std::size_t overhead_bytes() const override;
 
+  // What it has, how it was trained, what the model goes by; untrained, for how long, and why.
+  std::vector<exact::PolicyFact> describe() const override;
+
   bool trained() const { return training_.has_value(); }
   std::size_t training_ghosts() const { return snapshot_.ghosts(); }
-  // To look into: what it has, how it was trained, what the model goes by.
-  std::vector<Fact> describe() const;
 
  private:
   static constexpr std::uint32_t kGroupObjectsMin = 4;
@@ -121,6 +116,9 @@ class GlCache final : public exact::Policy {
   void sample(const Group& group);
   void teach();
   void adopt(bool waits);
+  std::size_t learning_bytes() const;
+  void describe_untrained(std::vector<exact::PolicyFact>& facts) const;
+  void describe_model(std::vector<exact::PolicyFact>& facts) const;
 
   const Settings settings_;
   const std::unique_ptr<Learner> learner_;
@@ -146,6 +144,7 @@ class GlCache final : public exact::Policy {
   std::uint64_t period_min_;
   std::uint64_t adopt_at_ = 0;
   bool teaching_ = false;
+  std::size_t lesson_bytes_ = 0;       // Of the lesson that the learner has.
   std::optional<Training> training_;   // The last one: nothing, untrained.
 
   std::uint64_t evictions_ = 0;
@@ -154,7 +153,7 @@ class GlCache final : public exact::Policy {
   std::uint64_t trainings_ = 0;
   std::uint64_t trained_at_ = 0;       // The request.
   base::Nanoseconds training_spent_ = 0;
-  std::string fault_;                  // Of the last training that failed.
+  std::uint64_t failures_ = 0;         // Trainings that came to nothing.
 };
 
 }  // namespace freshet::eviction::gl_cache

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "eviction/exact/slots.h"
 
@@ -143,6 +144,23 @@ class FifoMergeModel {
   std::size_t written_ = 0;  // In the open group; what was erased since counts.
 };
 
+// Has no time, until it is told.
+class BusyLearner final : public Learner {
+ public:
+  BusyLearner(int& lessons, const bool& free) : lessons_(lessons), free_(free) {}
+  bool ready() const override { return free_; }
+  bool teach(Lesson) override {
+    ++lessons_;
+    return true;
+  }
+  std::optional<Result<Training>> take() override { return std::nullopt; }
+  std::optional<Result<Training>> wait() override { return std::nullopt; }
+
+ private:
+  int& lessons_;
+  const bool& free_;
+};
+
 // Drives a policy, and a model beside it if there is one: it knows the keys and counts the bytes.
 class Host {
  public:
@@ -243,11 +261,12 @@ class Host {
   exact::Slots<Cached> cached_;
 };
 
-std::string value_of(const GlCache& cache, std::string_view name) {
+// Nothing: it does not say.
+std::optional<double> value_of(const GlCache& cache, std::string_view name) {
   for (const auto& fact : cache.describe()) {
     if (fact.name == name) return fact.value;
   }
-  return {};
+  return std::nullopt;
 }
 
 // Snapshots of a few hundred requests.
@@ -294,11 +313,15 @@ TEST(GlCacheUntrained, SiftedIsFifoForWhatIsRequestedOnce) {
 
 TEST(GlCacheUntrained, SaysSo) {
   GlCache cache(Settings{}, std::make_unique<NoLearner>(), 1);
-  EXPECT_EQ(value_of(cache, "untrained"), "nothing has been evicted yet");
+  EXPECT_EQ(value_of(cache, "untrained"), 1);
+  EXPECT_EQ(value_of(cache, "untrained_nothing_evicted"), 1);
   Host host(cache, nullptr, 1, 300);
   host.set_capacity(1000);
   for (int i = 0; i < 1000; ++i) host.step();
-  EXPECT_NE(value_of(cache, "untrained").find("since the first eviction"), std::string::npos);
+  EXPECT_EQ(value_of(cache, "untrained"), 1);
+  EXPECT_EQ(value_of(cache, "untrained_nothing_evicted"), 0);
+  EXPECT_EQ(value_of(cache, "untrained_collecting_rows"), 1);
+  EXPECT_GT(value_of(cache, "untrained_requests"), 1);
 }
 
 struct Subject {
@@ -371,21 +394,75 @@ TEST(GlCache, ATrainingThatFailsIsReportedAndTheCacheGoesOn) {
   for (int i = 0; i < 8000 && !HasFailure(); ++i) host.step();
   EXPECT_GT(lessons, 1);
   EXPECT_FALSE(cache.trained());
-  EXPECT_EQ(value_of(cache, "training_fault"), "no more memory");
+  EXPECT_GT(value_of(cache, "training_failures"), 1);
+  EXPECT_EQ(value_of(cache, "untrained_trainings_failed"), 1);
   host.drain();
+}
+
+TEST(GlCache, KeepsItsLessonWhileTheLearnerIsBusy) {
+  int lessons = 0;
+  bool free = false;
+  GlCache cache(hasty(Settings{}), std::make_unique<BusyLearner>(lessons, free), 5);
+  Host host(cache, nullptr, 5, 1);
+  host.set_capacity(2000);
+  for (std::uint64_t number = 0; number < 5000; ++number) host.request(number);
+  EXPECT_EQ(lessons, 0);
+  EXPECT_EQ(value_of(cache, "untrained_collecting_rows"), 1);
+  EXPECT_GE(value_of(cache, "snapshot_rows"), 16);
+  free = true;
+  host.request(5000);
+  EXPECT_EQ(lessons, 1) << "at the next miss, without another period";
+  EXPECT_EQ(value_of(cache, "untrained_waiting_for_learner"), 1);
 }
 
 TEST(GlCache, ItsModelCanBeInspected) {
   GlCache cache(hasty(Settings{}), make_synchronous_learner(), 5);
   Host host(cache, nullptr, 5, 400);
   for (int i = 0; i < 8000 && !HasFailure(); ++i) host.step();
-  EXPECT_TRUE(value_of(cache, "untrained").empty());
+  EXPECT_EQ(value_of(cache, "untrained"), 0);
   double whole = 0;
-  for (const auto name : kGainNames) whole += std::stod(value_of(cache, name));
+  for (const auto name : kGainNames) whole += value_of(cache, name).value_or(0);
   EXPECT_NEAR(whole, 1, 0.01);
-  EXPECT_GT(std::stod(value_of(cache, "trainings")), 1);
-  EXPECT_GT(std::stod(value_of(cache, "training_ms")), 0);
-  EXPECT_GT(std::stod(value_of(cache, "rows")), 16);
+  EXPECT_GT(value_of(cache, "trainings"), 1);
+  EXPECT_GT(value_of(cache, "training_us"), 0);
+  EXPECT_GT(value_of(cache, "rows"), 16);
+  EXPECT_GT(value_of(cache, "overhead_bytes"), 0);
+}
+
+// As many objects as a small shard of a server has, and all that learning takes beside them.
+TEST(GlCache, LearnsWithinItsPartOfAShard) {
+  constexpr std::uint64_t kShardBytes = 4 << 20;
+  constexpr std::uint64_t kObjects = 8000;
+  GlCache cache(for_shard(Settings{}, kShardBytes), make_synchronous_learner(), 1);
+  Host host(cache, nullptr, 1, 1);
+  host.set_capacity(kObjects * 50);  // The mean size of the host's objects.
+  base::Random random(9);
+  double most = 0;
+  for (int i = 0; i < 300'000; ++i) {
+    host.request(std::min(random.below(40'000), random.below(40'000)));
+    if (i % 1000 == 0) most = std::max(most, value_of(cache, "learning_bytes").value_or(0));
+  }
+  EXPECT_TRUE(cache.trained());
+  EXPECT_GT(value_of(cache, "trainings"), 2);
+  EXPECT_LE(value_of(cache, "rows"), 512);
+  EXPECT_LT(most, kShardBytes / 14);
+}
+
+TEST(GlCacheSettings, FollowTheShard) {
+  const Settings whole = within_limits(for_shard(Settings{}, kFullLearningBytes));
+  EXPECT_EQ(whole.rows_max, Settings{}.rows_max);
+  EXPECT_EQ(whole.trial_victims, Settings{}.trial_victims);
+  EXPECT_EQ(whole.adopt_part, 0) << "nobody may wait under a shard's lock";
+  EXPECT_EQ(for_shard(Settings{}, 64 * kFullLearningBytes).rows_max, whole.rows_max);
+  const Settings half = within_limits(for_shard(Settings{}, kFullLearningBytes / 2));
+  EXPECT_EQ(half.rows_max, whole.rows_max / 2);
+  EXPECT_EQ(half.watches_max, whole.watches_max / 2);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, kFullLearningBytes / 8}) {
+    const Settings least = within_limits(for_shard(Settings{}, bytes));
+    EXPECT_EQ(least.rows_max, whole.rows_max / 8);
+    EXPECT_EQ(least.trial_victims, whole.trial_victims / 8);
+    EXPECT_GE(least.snapshot_rows, 2 * least.rows_min) << "enough to train at all";
+  }
 }
 
 // Objects of two kinds come in turns of a hundred: one kind is asked for again and again, the other never. Only a cache that

@@ -83,7 +83,9 @@ void Groups::put(Slot slot, GroupId id) {
   Group& group = groups_[id];
   assert(group.members.size() < kPlacesMax);
   object.place = static_cast<std::uint32_t>(group.members.size()) & (kPlacesMax - 1);
+  member_places_ -= group.members.capacity();
   group.members.push_back(slot);
+  member_places_ += group.members.capacity();
   ++group.live;
   group.bytes += object.size;
   if (object.requests > 0) ++group.active;
@@ -145,9 +147,7 @@ void Groups::end(GroupId id) {
 }
 
 std::size_t Groups::bytes() const {
-  std::size_t sum = exact::bytes_of(objects_) + exact::bytes_of(groups_) + exact::bytes_of(free_);
-  for (const Group& group : groups_) sum += exact::bytes_of(group.members);
-  return sum;
+  return exact::bytes_of(objects_) + exact::bytes_of(groups_) + exact::bytes_of(free_) + member_places_ * sizeof(Slot);
 }
 
 }  // namespace freshet::eviction::gl_cache

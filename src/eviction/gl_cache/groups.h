@@ -130,7 +130,7 @@ class Groups {
     object.requests = (requests + (requests < kRequestsCountedMax ? 1 : 0)) & kRequestsCountedMax;
   }
 
-  std::size_t bytes() const;
+  std::size_t bytes() const;  // A sum of a few numbers: hosts ask with every insert.
 
  private:
   struct Lane {
@@ -155,6 +155,7 @@ class Groups {
   std::uint32_t alive_ = 0;      // Groups.
   std::uint32_t closed_ = 0;
   std::uint32_t live_ = 0;       // Objects.
+  std::size_t member_places_ = 0;  // What the groups' lists of members have room for, ended groups included.
 };
 
 }  // namespace freshet::eviction::gl_cache

@@ -1,9 +1,11 @@
-// Who turns a lesson into a model: the interface, and the two that there are. May use base, and this room's trees.h.
+// Who turns a lesson into a model: the interface, and two of the three that there are (the third, for many caches, is in
+// eviction/gl_cache/shared_learner.h). May use base, and this room's trees.h.
 //
 // A learner works on one lesson at a time. GL-Cache gives it one and goes on evicting by the model that it has; it takes the
 // new one when it is there. The cache's own thread calls all of these.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@ struct Lesson {
   std::vector<Features> rows;
   std::vector<float> labels;  // As many; from 0 to 1.
   std::uint64_t seed = 1;     // For the choice of the rows that validate.
+  std::size_t bytes() const { return rows.capacity() * sizeof(Features) + labels.capacity() * sizeof(float); }
 };
 
 struct Training {
@@ -37,6 +40,8 @@ Result<Training> train(const Lesson& lesson);
 class Learner {
  public:
   virtual ~Learner() = default;
+  // Whether it would take a lesson now. One that is at work for no other cache would.
+  virtual bool ready() const { return true; }
   // Begins with the lesson; false: it is at work, or has no time for it yet.
   virtual bool teach(Lesson lesson) = 0;
   // What came of the lesson, once. Nothing: there was none, or it is not done.

@@ -2,8 +2,22 @@
 #include "eviction/gl_cache/settings.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace freshet::eviction::gl_cache {
+
+Settings for_shard(Settings settings, std::uint64_t shard_bytes) {
+  constexpr std::uint64_t kEighths = 8;
+  constexpr std::uint32_t kRowObjects = 32;  // That a row waits for: a group's less those that have earned their place.
+  const std::uint64_t eighths = std::clamp<std::uint64_t>(shard_bytes / (kFullLearningBytes / kEighths), 1, kEighths);
+  const auto part_of = [eighths](std::uint32_t whole) { return static_cast<std::uint32_t>(whole * eighths / kEighths); };
+  settings.adopt_part = 0;
+  settings.snapshot_rows = part_of(settings.snapshot_rows);
+  settings.rows_max = part_of(settings.rows_max);
+  settings.watches_max = std::min(settings.watches_max, settings.snapshot_rows * kRowObjects);
+  settings.trial_victims = std::bit_floor(part_of(settings.trial_victims));
+  return settings;
+}
 
 Settings within_limits(Settings settings) {
   settings.group_objects = std::clamp(settings.group_objects, 1U, kGroupObjectsMax);
@@ -18,6 +32,8 @@ Settings within_limits(Settings settings) {
   settings.rows_max = std::clamp(settings.rows_max, 1U, kRowsMax);
   settings.snapshot_rows = std::clamp(settings.snapshot_rows, 1U, settings.rows_max);
   settings.rows_min = std::clamp(settings.rows_min, 1U, settings.snapshot_rows);
+  settings.watches_max = std::clamp(settings.watches_max, 1U, kWatchesMax);
+  settings.trial_victims = std::bit_floor(std::clamp(settings.trial_victims, kTrialVictimsMin, kTrialVictimsMax));
   settings.adopt_part = std::clamp(settings.adopt_part, 0.0, 1.0);
   return settings;
 }

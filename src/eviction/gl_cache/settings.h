@@ -43,8 +43,9 @@ struct Settings {
   // that see it learn dates.
   bool circumstances = false;
 
-  // The model must earn its trust (eviction/gl_cache/trial.h).
+  // The model must earn its trust (eviction/gl_cache/trial.h): by what becomes of so many victims at a time. A power of two.
   bool trial = true;
+  std::uint32_t trial_victims = 8'192;
 
   // A snapshot's length, from its first rows to the training: as many requests as evict `snapshot_turns` times what is
   // cached; between requests_min, which doubles with each training, and requests_max. A day of trace time ends it early.
@@ -55,6 +56,7 @@ struct Settings {
   std::uint32_t snapshot_rows = 1'024;  // To sample in one; the rows of earlier ones are used again,
   std::uint32_t rows_max = 4'096;       // until there are so many. At most kRowsMax.
   std::uint32_t rows_min = 64;          // Fewer teach nothing: the snapshot goes on.
+  std::uint32_t watches_max = 1 << 20;  // Objects that rows wait for, one for each row; then there are no more rows.
 
   // A trained model is put to use after so many requests, as a part of its snapshot's: waited for if need be, so that runs
   // repeat exactly. 0: as soon as it is there, without waiting.
@@ -62,6 +64,9 @@ struct Settings {
 };
 
 inline constexpr std::uint32_t kRowsMax = 8'192;
+inline constexpr std::uint32_t kWatchesMax = 1 << 20;
+inline constexpr std::uint32_t kTrialVictimsMin = 64;
+inline constexpr std::uint32_t kTrialVictimsMax = 1 << 16;
 inline constexpr std::uint32_t kGroupObjectsMax = 65'536;
 inline constexpr std::uint32_t kMergeGroupsMax = 64;
 inline constexpr std::uint32_t kSizeClassesMax = 8;
@@ -90,6 +95,12 @@ inline Settings throughput() {
   settings.rerank_part = 0.1;
   return settings;
 }
+
+// For a shard of a server's table, of so many bytes: a trained model is put to use as soon as it is there, for nobody may
+// wait under a shard's lock. And what it learns from takes its part of the shard, about a twentieth: the settings' own
+// rows, watches and victims in a shard of kFullLearningBytes, an eighth of them in one of an eighth, and never fewer.
+Settings for_shard(Settings settings, std::uint64_t shard_bytes);
+inline constexpr std::uint64_t kFullLearningBytes = 32 << 20;
 
 // The settings with every value within its limits.
 Settings within_limits(Settings settings);

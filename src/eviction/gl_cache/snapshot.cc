@@ -16,14 +16,13 @@ void Snapshot::count(std::uint32_t watch, std::uint32_t size, std::uint64_t now)
 }
 
 Lesson Snapshot::take_lesson(std::uint64_t seed, std::size_t rows_max) {
-  for (Row& row : rows_) {
-    if (row.objects == 0) continue;
-    row.label /= row.objects;
-    earlier_rows_.push_back(row);
-  }
-  if (earlier_rows_.size() > rows_max) {
-    earlier_rows_.erase(earlier_rows_.begin(), earlier_rows_.end() - static_cast<std::ptrdiff_t>(rows_max));
-  }
+  std::erase_if(rows_, [](const Row& row) { return row.objects == 0; });
+  const std::size_t fresh = std::min(rows_.size(), rows_max);
+  const std::size_t earlier = std::min(earlier_rows_.size(), rows_max - fresh);
+  earlier_rows_.erase(earlier_rows_.begin(), earlier_rows_.end() - static_cast<std::ptrdiff_t>(earlier));
+  earlier_rows_.reserve(earlier + fresh);  // And no more.
+  for (Row& row : rows_) row.label /= row.objects;
+  earlier_rows_.insert(earlier_rows_.end(), rows_.end() - static_cast<std::ptrdiff_t>(fresh), rows_.end());
   double greatest = 0;
   for (const Row& row : earlier_rows_) greatest = std::max(greatest, row.label);
   Lesson lesson;

@@ -12,7 +12,8 @@
 // label is the mean over the row's objects, so that groups of different fill compare. And the root of it is learned: it has
 // the same order, and squared errors then are not those of a few great labels only; the least useful are to be told apart.
 //
-// Memory: 8 bytes a watched object and row, at most kWatchesMax; 4 bytes a cached object; about 16 a ghost.
+// Memory: 8 bytes a watched object and row, at most `watches_max` of them; 64 a row; 4 bytes a cached object; about 16 a
+// ghost.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +31,16 @@ namespace freshet::eviction::gl_cache {
 class Snapshot {
  public:
   static constexpr std::uint8_t kMarkMax = 15;
-  static constexpr std::size_t kWatchesMax = 1 << 20;
 
-  explicit Snapshot(Objective objective) : objective_(objective) {}
+  explicit Snapshot(Objective objective, std::size_t watches_max = kWatchesMax)
+      : objective_(objective), watches_max_(watches_max) {}
 
   // Objects that carry this mark are watched. From 1 to kMarkMax; it changes with each lesson.
   std::uint8_t mark() const { return mark_; }
   std::uint32_t rows() const { return static_cast<std::uint32_t>(rows_.size()); }
   std::size_t ghosts() const { return ghosts_.size(); }
-  bool full() const { return watches_.size() >= kWatchesMax; }
+  // There is no room for a row that waits for so many objects.
+  bool full(std::size_t objects) const { return watches_.size() + objects > watches_max_; }
 
   void set_patience(double requests) { patience_ = requests; }
   void add_row(const Features& features, std::uint64_t now) { rows_.push_back({features, 0, now, 0}); }
@@ -88,6 +90,7 @@ class Snapshot {
   void count(std::uint32_t watch, std::uint32_t size, std::uint64_t now);
 
   const Objective objective_;
+  const std::size_t watches_max_;
   double patience_ = 0;
   std::vector<Row> rows_;
   std::vector<Row> earlier_rows_;           // Of earlier lessons, the oldest first.

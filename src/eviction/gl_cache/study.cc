@@ -1,8 +1,7 @@
 // Sampling, training, and what is known of both. See eviction/gl_cache/gl_cache.h.
 #include <algorithm>
+#include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "eviction/gl_cache/gl_cache.h"
 
@@ -26,7 +25,7 @@ void GlCache::study(std::uint32_t time_s) {
     return;
   }
   const bool day_over = time_s - period_.begun_s >= settings_.snapshot_time_s && requests >= period_min_;
-  if ((requests >= period_.length || day_over) && !teaching_) teach();
+  if ((requests >= period_.length || day_over) && !teaching_ && learner_->ready()) teach();
 }
 
 // At the miss ratio so far, so many requests bring in as many objects as are cached.
@@ -48,8 +47,10 @@ void GlCache::sample() {
   if (groups_.groups_closed() == 0) return;
   const double share = static_cast<double>(settings_.snapshot_rows) / kMoments / groups_.groups_closed();
   for (GroupId id = 1; id < groups_.ids(); ++id) {
-    if (snapshot_.rows() >= settings_.snapshot_rows || snapshot_.full()) return;
-    if (groups_.is_closed(id) && random_.chance(share)) sample(groups_.group(id));
+    if (snapshot_.rows() >= settings_.snapshot_rows) return;
+    if (!groups_.is_closed(id) || !random_.chance(share)) continue;
+    if (snapshot_.full(groups_.group(id).live)) return;
+    sample(groups_.group(id));
   }
 }
 
@@ -71,7 +72,10 @@ void GlCache::teach() {
     return;
   }
   adopt_at_ = now_ + static_cast<std::uint64_t>(settings_.adopt_part * static_cast<double>(period_.length));
-  teaching_ = learner_->teach(snapshot_.take_lesson(random_(), settings_.rows_max));
+  Lesson lesson = snapshot_.take_lesson(random_(), settings_.rows_max);
+  lesson_bytes_ = lesson.bytes();
+  teaching_ = learner_->teach(std::move(lesson));
+  if (!teaching_) lesson_bytes_ = 0;
   if (snapshot_.mark() == 1) {  // Marks of long ago would count again.
     for (GroupId id = 0; id < groups_.ids(); ++id) {
       for (const Slot slot : groups_.group(id).members) {
@@ -87,12 +91,12 @@ void GlCache::adopt(bool waits) {
   auto outcome = waits ? learner_->wait() : learner_->take();
   if (!outcome) return;
   teaching_ = false;
+  lesson_bytes_ = 0;
   if (!*outcome) {
-    fault_ = outcome->error().what;
+    ++failures_;
     return;
   }
   training_ = std::move(**outcome);
-  fault_.clear();
   ++trainings_;
   trained_at_ = now_;
   training_spent_ += training_->spent;
@@ -100,41 +104,62 @@ void GlCache::adopt(bool waits) {
   trial_.set_reach(groups_.objects(), requests_to_refill());
 }
 
-std::vector<GlCache::Fact> GlCache::describe() const {
-  const auto ms = [](base::Nanoseconds spent) {
-    return fmt::format("{:.3f}", static_cast<double>(spent) / base::kMillisecond);
-  };
-  std::vector<Fact> facts{{"objects", fmt::format("{}", groups_.objects())},
-                          {"groups", fmt::format("{}", groups_.groups_alive())},
-                          {"evictions", fmt::format("{}", evictions_)},
-                          {"merges", fmt::format("{}", merges_)},
-                          {"snapshot_rows", fmt::format("{}", snapshot_.rows())},
-                          {"snapshot_ghosts", fmt::format("{}", snapshot_.ghosts())},
-                          {"trainings", fmt::format("{}", trainings_)},
-                          {"training_ms", ms(training_spent_)},
-                          {"rankings", fmt::format("{}", ranking_.count())},
-                          {"ranking_ms", ms(ranking_.spent())}};
-  if (!fault_.empty()) facts.push_back({"training_fault", fault_});
-  if (!training_) {
-    facts.push_back({"untrained", evictions_ == 0 ? "nothing has been evicted yet"
-                                                  : fmt::format("for {} requests, since the first eviction; the next "
-                                                                "training is due {} requests after a snapshot's begin",
-                                                                now_ - first_eviction_, period_.length)});
-    return facts;
+std::vector<exact::PolicyFact> GlCache::describe() const {
+  using Together = exact::PolicyFact::Together;
+  const auto us = [](base::Nanoseconds spent) { return static_cast<double>(spent / base::kMicrosecond); };
+  const auto number = [](auto count) { return static_cast<double>(count); };
+  std::vector<exact::PolicyFact> facts{{"policies", 1},
+                                 {"objects", number(groups_.objects())},
+                                 {"groups", number(groups_.groups_alive())},
+                                 {"evictions", number(evictions_)},
+                                 {"merges", number(merges_)},
+                                 {"snapshot_rows", number(snapshot_.rows())},
+                                 {"snapshot_ghosts", number(snapshot_.ghosts())},
+                                 {"trainings", number(trainings_)},
+                                 {"training_failures", number(failures_)},
+                                 {"training_us", us(training_spent_)},
+                                 {"lessons_with_learner", teaching_ ? 1.0 : 0.0},
+                                 {"rankings", number(ranking_.count())},
+                                 {"ranking_us", us(ranking_.spent())},
+                                 {"overhead_bytes", number(overhead_bytes())},
+                                 {"learning_bytes", number(learning_bytes())}};
+  describe_untrained(facts);
+  if (!training_) return facts;
+  facts.push_back({"trained_requests_ago", number(now_ - trained_at_), Together::greatest});
+  describe_model(facts);
+  return facts;
+}
+
+// One of the reasons holds, if it is untrained.
+void GlCache::describe_untrained(std::vector<exact::PolicyFact>& facts) const {
+  const bool untrained = !training_;
+  const auto told = [&](std::string_view name, bool holds) { facts.push_back({name, untrained && holds ? 1.0 : 0.0}); };
+  told("untrained", true);
+  const bool evicts = evictions_ > 0, failed = failures_ > 0;
+  told("untrained_nothing_evicted", !evicts);
+  told("untrained_collecting_rows", evicts && !teaching_ && !failed);
+  told("untrained_waiting_for_learner", evicts && teaching_ && !failed);
+  told("untrained_trainings_failed", evicts && failed);
+  if (untrained && evicts) {
+    const auto requests = static_cast<double>(now_ - first_eviction_);
+    facts.push_back({"untrained_requests", requests, exact::PolicyFact::Together::greatest});
   }
-  facts.push_back({"trained_requests_ago", fmt::format("{}", now_ - trained_at_)});
-  facts.push_back({"rows", fmt::format("{}", training_->rows)});
-  facts.push_back({"rounds", fmt::format("{}", training_->rounds)});
-  facts.push_back({"validation_error", fmt::format("{:.5f}", training_->error)});
-  facts.push_back({"validation_error_of_mean", fmt::format("{:.5f}", training_->error_of_mean)});
-  facts.push_back({"chooses_by", !settings_.trial || trial_.model_is_better() ? "model" : "rule"});
+}
+
+void GlCache::describe_model(std::vector<exact::PolicyFact>& facts) const {
+  const auto mean = [&](std::string_view name, double value) {
+    facts.push_back({name, value, exact::PolicyFact::Together::mean});
+  };
+  mean("rows", training_->rows);
+  mean("rounds", training_->rounds);
+  mean("validation_error", training_->error);
+  mean("validation_error_of_mean", training_->error_of_mean);
+  facts.push_back({"learned_nothing", training_->error < training_->error_of_mean ? 0.0 : 1.0});
+  facts.push_back({"chooses_by_model", !settings_.trial || trial_.model_is_better() ? 1.0 : 0.0});
   const Features& gain = training_->trees.gain();
   float whole = 0;
   for (const float part : gain) whole += part;
-  for (std::size_t i = 0; i < kFeatures; ++i) {
-    facts.push_back({kGainNames[i], fmt::format("{:.3f}", whole > 0 ? gain[i] / whole : 0)});
-  }
-  return facts;
+  for (std::size_t i = 0; i < kFeatures; ++i) mean(kGainNames[i], whole > 0 ? gain[i] / whole : 0);
 }
 
 }  // namespace freshet::eviction::gl_cache

@@ -26,6 +26,7 @@ class Trees {
   // The same for many at once, which is several times as fast.
   void predict(std::span<const Features> rows, std::vector<float>& into) const;
   std::size_t size() const { return trees_.size(); }
+  std::size_t bytes() const { return nodes_.capacity() * sizeof(Node) + trees_.capacity() * sizeof(Tree); }
   static constexpr std::uint32_t kNodesMax = 4'096;  // Of a tree.
   // By feature: how much its splits reduced the squared error, in sum.
   const Features& gain() const { return gain_; }

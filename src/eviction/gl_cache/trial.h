@@ -3,7 +3,8 @@
 // The model is a guess; on some traces it is a worse one than the rule for untrained caches. So some of the choices are made
 // by the other way, and what each way evicted is remembered for a while: the way whose victims are asked for again less, for
 // the room that they gave, makes most of the choices. Old evidence counts for less and less.
-// Memory: 192 KiB. Keys are sampled by their hash, so that the memory reaches as far back as the cache is large.
+// Memory: 24 bytes a victim that is remembered. Keys are sampled by their hash, so that the memory reaches as far back as
+// the cache is large.
 #pragma once
 
 #include <algorithm>
@@ -23,12 +24,13 @@ class Trial {
   static constexpr std::uint64_t kOtherPart = 16;      // One choice in so many is made by the way that does worse.
   static constexpr std::uint32_t kEvidenceMax = 4096;  // Victims; then all evidence is halved.
 
-  Trial() : victims_(kVictims) {}
+  // Remembers so many victims: a power of two.
+  explicit Trial(std::uint32_t victims) : victims_(victims) {}
 
   // The cache has so many objects, and so many requests fill it anew: what returns later than that would have been missed
   // by either way.
   void set_reach(std::uint32_t objects, std::uint64_t requests) {
-    sample_shift_ = std::bit_width(objects / (kVictims / 4));
+    sample_shift_ = std::bit_width(objects / (static_cast<std::uint32_t>(victims_.size()) / 4));
     horizon_ = requests;
   }
 
@@ -63,7 +65,6 @@ class Trial {
   std::size_t bytes() const { return exact::bytes_of(victims_); }
 
  private:
-  static constexpr std::uint32_t kVictims = 8192;
   static constexpr std::uint32_t kVictimsMin = 128;
   struct Victim {
     std::uint64_t key = 0;
@@ -78,7 +79,7 @@ class Trial {
 
   const Evidence& evidence(Way way) const { return evidence_[static_cast<std::size_t>(way)]; }
   bool sampled(std::uint64_t key) const { return (key & ((std::uint64_t{1} << sample_shift_) - 1)) == 0; }
-  static std::size_t place_of(std::uint64_t key) { return (key >> 40) % kVictims; }
+  std::size_t place_of(std::uint64_t key) const { return (key >> 40) & (victims_.size() - 1); }
 
   std::vector<Victim> victims_;  // By key; a later one takes the place of an earlier one.
   std::array<Evidence, 2> evidence_;

@@ -8,6 +8,8 @@
 namespace freshet::eviction::gl_cache {
 namespace {
 
+constexpr std::uint32_t kVictims = 8192;
+
 constexpr std::uint64_t kHorizon = 1000;
 
 // Makes `choices` choices of a victim each; of one way's victims so many return soon, of the other's none.
@@ -25,7 +27,7 @@ std::uint64_t choose(Trial& trial, base::Random& random, int choices, Way worse,
 
 TEST(Trial, TheWayWhoseVictimsReturnMakesFewChoices) {
   for (const Way worse : {Way::rule, Way::model}) {
-    Trial trial;
+    Trial trial(kVictims);
     trial.set_reach(100, kHorizon);
     base::Random random(1);
     choose(trial, random, 1000, worse, 5);
@@ -35,7 +37,7 @@ TEST(Trial, TheWayWhoseVictimsReturnMakesFewChoices) {
 }
 
 TEST(Trial, WhatReturnsAfterTheHorizonWasLostEitherWay) {
-  Trial trial;
+  Trial trial(kVictims);
   trial.set_reach(100, kHorizon);
   base::Random random(2);
   choose(trial, random, 2000, Way::model, kHorizon + 1);
@@ -45,7 +47,7 @@ TEST(Trial, WhatReturnsAfterTheHorizonWasLostEitherWay) {
 }
 
 TEST(Trial, ChangesItsMindWithTheTrace) {
-  Trial trial;
+  Trial trial(kVictims);
   trial.set_reach(100, kHorizon);
   base::Random random(3);
   choose(trial, random, 20'000, Way::rule, 5);
@@ -55,7 +57,7 @@ TEST(Trial, ChangesItsMindWithTheTrace) {
 }
 
 TEST(Trial, WatchesFewerKeysOfALargerCache) {
-  Trial trial;
+  Trial trial(kVictims);
   trial.set_reach(1'000'000, kHorizon);
   base::Random random(4);
   for (int i = 0; i < 10'000; ++i) trial.evicted(random(), 100, Way::rule, 1);

@@ -1,0 +1,19 @@
+// GL-Cache (eviction/gl_cache/gl_cache.h) as a policy of the table: carried, and taught by a thread that all shards share.
+// May use memory, eviction/exact and eviction/gl_cache.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "eviction/gl_cache/settings.h"
+#include "eviction/gl_cache/shared_learner.h"
+#include "memory/policy.h"
+
+namespace freshet::eviction {
+
+// The policy holds the thread, so that a cache that ends under its shard's lock is never the last to do so.
+std::unique_ptr<memory::EvictionPolicy> carry_gl_cache(const gl_cache::Settings& settings,
+                                                       std::shared_ptr<gl_cache::LearningThread> thread,
+                                                       std::size_t shard_capacity_bytes);
+
+}  // namespace freshet::eviction
