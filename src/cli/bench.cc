@@ -8,14 +8,16 @@
 #include "base/random.h"
 #include "cli/arguments.h"
 #include "cli/stop_signals.h"
+#include "load/memcached.h"
 #include "load/report.h"
 
 namespace freshet::cli {
 namespace {
 
 constexpr const char* kAbout =
-    "Sends reads and writes to a server that speaks the Redis protocol and measures it; with --vs, to two of\n"
-    "them in turns. docs/BENCH.md says what each figure means. `freshet bench linked` measures the library in process.";
+    "Sends reads and writes to a server that speaks the Redis protocol, or memcached's, and measures it; with --vs,\n"
+    "to two of them in turns. docs/BENCH.md says what each figure means. `freshet bench linked` measures the library in\n"
+    "process.";
 
 struct BenchOptions {
   std::string target = "127.0.0.1:6380", vs;
@@ -35,8 +37,10 @@ struct BenchOptions {
 };
 
 void bind_target(CLI::App& app, BenchOptions& options) {
-  app.add_option("--target", options.target, "the server to measure")->type_name("HOST:PORT")->capture_default_str();
-  app.add_option("--vs", options.vs, "another one, measured in turns with it")->type_name("HOST:PORT");
+  app.add_option("--target", options.target, "the server to measure")
+      ->type_name("[memcached://]HOST:PORT")->capture_default_str();
+  app.add_option("--vs", options.vs, "another one, measured in turns with it")
+      ->type_name("[memcached://]HOST:PORT");
   app.add_option("--password", options.password, "sent to the target with AUTH")->type_name("TEXT");
   app.add_option("--vs-password", options.vs_password, "sent to the other one")->type_name("TEXT");
   app.add_option("--target-pid", options.target_pid, "the target's process, if it cannot be found")
@@ -87,9 +91,14 @@ void bind_run(CLI::App& app, BenchOptions& options) {
 }
 
 Result<load::LoadTarget> target_of(const std::string& text, const std::string& password, int pid) {
-  auto address = client::parse_target(text);
+  const bool is_memcached = text.starts_with(load::memcached::kScheme);
+  auto address = client::parse_target(std::string_view(text).substr(is_memcached ? load::memcached::kScheme.size() : 0));
   if (!address) return std::move(address).error();
+  if (is_memcached && !password.empty()) {
+    return Error::of(ErrorCode::invalid_argument, "memcached's text protocol has no passwords", "leave the password out");
+  }
   load::LoadTarget target{text, *std::move(address), password};
+  if (is_memcached) target.protocol = load::Protocol::memcached;
   if (pid == 0) return target;
   auto process = load::TargetProcess::of_pid(pid);
   if (!process) return std::move(process).error();
@@ -119,6 +128,17 @@ Result<std::shared_ptr<load::KeySet>> keys_of(const BenchOptions& options) {
     read.format = *format;
   }
   return load::traced_keys(options.trace, read);
+}
+
+// Numbered keys differ in their digits alone, and a trace's are hashes: one stands for all. Those of a list are looked at.
+Result<void> fit_memcached(load::KeySet& keys, bool listed) {
+  const auto each = keys.each(0, listed ? keys.size() : 1);
+  for (auto key = each->next(); !key.empty(); key = each->next()) {
+    if (load::memcached::is_key(key)) continue;
+    return Error::of(ErrorCode::invalid_argument, fmt::format("memcached takes no key such as \"{}\"", key.substr(0, 100)),
+                     fmt::format("keys there have at most {} bytes, and no blanks", load::memcached::kKeyBytesMax));
+  }
+  return {};
 }
 
 Result<load::BenchPlan> plan_of(const BenchOptions& options) {
@@ -170,6 +190,10 @@ int bench(const BenchOptions& options) {
   if (!targets) return usage(targets.error());
   auto plan = plan_of(options);
   if (!plan) return usage(plan.error());
+  for (const auto& target : *targets) {
+    if (target.protocol != load::Protocol::memcached) continue;
+    if (auto fits = fit_memcached(*plan->keys, !options.keys_from.empty()); !fits) return usage(fits.error());
+  }
   StopSignals signals;
   plan->interrupt = signals.descriptor();
   const bool live = isatty(STDERR_FILENO) == 1;

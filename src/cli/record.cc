@@ -95,11 +95,16 @@ class Trace {
   }
 
   std::string summary(const RecordOptions& options, double seconds) const {
-    auto text = fmt::format("{}: {} accesses ({} reads, {} writes) of {}{:.0f} keys in {:.1f} s\n", options.out,
-                            writer_->records_written(), reads_, writes_, keys_.is_exact() ? "" : "about ",
+    const bool deletes_too = writer_->has_operations();
+    auto text = fmt::format("{}: {} accesses ({} reads, {} writes{}) of {}{:.0f} keys in {:.1f} s\n", options.out,
+                            writer_->records_written(), reads_, writes_,
+                            deletes_too ? fmt::format(", {} deletes", erases_) : "", keys_.is_exact() ? "" : "about ",
                             keys_.estimate(), seconds);
     if (options.rate < 1) text += fmt::format("sampled: {:g} of all keys\n", options.rate);
-    if (erases_ > 0) text += fmt::format("left out: {} deletes, for which the format has no place\n", erases_);
+    if (erases_ > 0 && !deletes_too) {
+      text += fmt::format("left out: {} deletes, for which the format has no place (CSV has: --out NAME.csv.zst)\n",
+                          erases_);
+    }
     text += fmt::format("dropped: {} accesses that the server could not send in time\n", dropped);
     return text;
   }
@@ -124,9 +129,9 @@ class Trace {
 
   Result<void> write(const RecordedAccess& access) {
     ++(access.kind == AccessKind::read ? reads_ : access.kind == AccessKind::write ? writes_ : erases_);
-    if (access.kind != AccessKind::erase) keys_.add(access.key);
+    if (access.kind != AccessKind::erase || writer_->has_operations()) keys_.add(access.key);
     const auto operation = access.kind == AccessKind::read    ? trace::Operation::read
-                           : access.kind == AccessKind::write ? trace::Operation::write
+                           : access.kind == AccessKind::write ? trace::Operation::store
                                                               : trace::Operation::erase;
     return writer_->write({access.key, std::min(access.size, trace::kSizeMax),
                            static_cast<std::uint32_t>(access.time_us / 1'000'000), operation});
@@ -282,7 +287,8 @@ int run_record(Arguments arguments) {
                "hashed under a secret of this recording alone. docs/RECORD.md says what is counted.", "freshet record");
   app.add_option("--target", options.target, "the server")->type_name("HOST:PORT")->capture_default_str();
   app.add_option("--password", options.password, "sent with AUTH")->type_name("TEXT");
-  app.add_option("--out", options.out, "the trace; packed by zstd if the name ends in .zst")->type_name("FILE")->required();
+  app.add_option("--out", options.out, "the trace; with operations if the name ends in .csv or .csv.zst; packed if in .zst")
+      ->type_name("FILE")->required();
   app.add_option("--sample", options.rate, "the share of keys to record, above 0")->check(CLI::Range(1e-6, 1.0))
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "ends after so long; 0: not by itself")->check(CLI::Range(0.0, 1e6))

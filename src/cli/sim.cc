@@ -69,7 +69,7 @@ void bind(CLI::App& app, SimArguments& arguments) {
       ->check(CLI::Range(1, simulator::kThreadsMax))->capture_default_str();
   app.add_option("--sample", arguments.load.sample_rate, "the share of keys to look at, above 0")
       ->check(CLI::Range(1e-6, 1.0))->capture_default_str();
-  app.add_option("--memory", arguments.memory, "the most that the trace may take in memory, 24 bytes a request")
+  app.add_option("--memory", arguments.memory, "the most that requests may take in memory, 24 bytes each; beyond, passes")
       ->type_name("SIZE")->capture_default_str();
   app.add_option("--seed", arguments.simulation.seed, "of the policies that draw random numbers")->capture_default_str();
   app.add_flag("--json", arguments.json, "one JSON object a line instead of the table");
@@ -134,7 +134,7 @@ Result<simulator::Workload> load(SimArguments& arguments) {
   return simulator::Workload::load(arguments.trace, arguments.load);
 }
 
-std::vector<simulator::Outcome> simulate(SimArguments& arguments, simulator::Workload& workload) {
+Result<std::vector<simulator::Outcome>> simulate(SimArguments& arguments, simulator::Workload& workload) {
   ProgressBar bar("replaying");
   arguments.simulation.on_progress = [&](double progress) { bar.show(progress); };
   return simulator::simulate(workload, arguments.simulation);
@@ -175,7 +175,8 @@ int run_sim(Arguments words) {
   auto workload = load(arguments);
   if (!workload) return print_error("sim", workload.error()), kExitFailed;
   const auto outcomes = simulate(arguments, *workload);
-  return report(arguments, *workload, outcomes);
+  if (!outcomes) return print_error("sim", outcomes.error()), kExitFailed;
+  return report(arguments, *workload, *outcomes);
 }
 
 }  // namespace freshet::cli

@@ -14,10 +14,10 @@ namespace {
 constexpr std::uint32_t kFillPipeline = 64;
 
 Result<Measured> prepare(LoadTarget target) {
-  auto connection = connect(target);
-  if (!connection) return std::move(connection).error();
+  const auto connected = connect(target);
+  if (!connected) return connected.error();
   Measured measured{std::move(target), {}, {}, {}};
-  const int socket = connection->release();
+  const int socket = *connected;
   if (!measured.target.process) {
     auto process = TargetProcess::behind(socket);
     if (process) measured.target.process = std::move(*process);
@@ -54,6 +54,7 @@ Result<void> measure(Measured& measured, const BenchPlan& plan, int number) {
   round.shape = plan.shape;
   // The same draws for both targets of a pair, other ones for every pair; lists and traces go on where they stopped.
   round.seed = plan.seed + static_cast<std::uint64_t>(number) * kThreadsMax;
+  round.batch = plan.mix.batch;
   round.requests = mixed_requests(plan.keys, plan.values, plan.mix, round.seed);
   round.duration = plan.duration / plan.rounds;
   round.warm_up = std::min(static_cast<base::Nanoseconds>(static_cast<double>(round.duration) * kWarmUpShare), kWarmUpMax);

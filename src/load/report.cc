@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -51,12 +52,14 @@ std::string json_ratio(const Comparison& comparison, Figure figure) {
 
 class Table {
  public:
-  explicit Table(const Comparison& comparison) : comparison_(comparison) {}
+  explicit Table(const Comparison& comparison) : comparison_(comparison) {
+    for (const auto& measured : comparison_.targets) columns_ = std::max(columns_, measured.target.name.size() + 2);
+  }
 
   void row(std::string_view label, const std::function<std::string(const Measured&)>& figure,
            std::optional<Figure> compared = {}) {
     text_ += fmt::format("{:<{}}", label, kLabelColumns);
-    for (const auto& measured : comparison_.targets) text_ += fmt::format("{:>{}}", figure(measured), kFigureColumns);
+    for (const auto& measured : comparison_.targets) text_ += fmt::format("{:>{}}", figure(measured), columns_);
     if (comparison_.targets.size() == 2 && compared) {
       const auto ratio = ratio_of(comparison_.targets[0].rounds, comparison_.targets[1].rounds, *compared);
       if (!ratio) text_ += "         -";
@@ -66,7 +69,7 @@ class Table {
   }
   void head() {
     text_ += std::string(kLabelColumns, ' ');
-    for (const auto& measured : comparison_.targets) text_ += fmt::format("{:>{}}", measured.target.name, kFigureColumns);
+    for (const auto& measured : comparison_.targets) text_ += fmt::format("{:>{}}", measured.target.name, columns_);
     if (comparison_.targets.size() == 2) text_ += "     ratio, the median of the pairs (lowest to highest)";
     text_ += '\n';
   }
@@ -75,6 +78,7 @@ class Table {
 
  private:
   const Comparison& comparison_;
+  std::size_t columns_ = kFigureColumns;  // Of a figure; more if a target's name is longer.
   std::string text_;
 };
 

@@ -14,6 +14,9 @@ namespace freshet::load {
 // Keys of one MGET.
 inline constexpr std::uint32_t kBatchMax = 10'000;
 
+// What a target speaks.
+enum class Protocol : std::uint8_t { redis, memcached };
+
 // One thread's stream of requests.
 class RequestSource {
  public:
@@ -22,12 +25,12 @@ class RequestSource {
   virtual bool next(protocol::Buffer& out) = 0;
 };
 
-// Makes the stream of thread `thread` of `threads`.
-using MakeRequests = std::function<std::unique_ptr<RequestSource>(int thread, int threads)>;
+// Makes the stream of thread `thread` of `threads`, for a target that speaks `protocol`: the same requests for all of them.
+using MakeRequests = std::function<std::unique_ptr<RequestSource>(Protocol protocol, int thread, int threads)>;
 
 struct Mix {
   double writes = 0;         // Share of the requests that are SETs; the others read.
-  std::uint32_t batch = 1;   // Keys a read asks for: 1: GET, more: MGET.
+  std::uint32_t batch = 1;   // Keys a read asks for: 1: GET, more: MGET (memcached: get).
 };
 
 // Reads and writes of keys as they are drawn, without end. Round by round other draws, the same ones for the same seed;

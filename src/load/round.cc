@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -40,12 +42,12 @@ class Round {
   Result<void> prepare() {
     std::vector<int> sockets;
     for (int i = 0; i < plan_.shape.connections; ++i) {
-      auto connection = connect(target_);
-      if (!connection) {
+      auto connected = connect(target_);
+      if (!connected) {
         for (const int socket : sockets) ::close(socket);
-        return std::move(connection).error();
+        return std::move(connected).error();
       }
-      sockets.push_back(connection->release());
+      sockets.push_back(*connected);
     }
     window_.start = base::now() + plan_.warm_up;
     window_.end = base::deadline_after(window_.start, plan_.duration);
@@ -92,7 +94,8 @@ class Round {
       if (rate > 0) schedule.emplace(rate, plan_.shape.arrivals, base::now(), random());
       workers_.push_back(std::make_unique<Worker>(
           std::span(sockets).subspan(first, last - first), plan_.shape.pipeline,
-          plan_.requests(static_cast<int>(i), static_cast<int>(threads)), schedule, window_, wake_.descriptor()));
+          plan_.requests(target_.protocol, static_cast<int>(i), static_cast<int>(threads)),
+          skimmer_for(target_.protocol, plan_.batch), schedule, window_, wake_.descriptor()));
     }
   }
 
@@ -111,12 +114,36 @@ class Round {
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
+// Whether the socket's peer is a memcached: it tells its version in a line.
+Result<void> greet_memcached(int socket, const LoadTarget& target, base::Nanoseconds deadline) {
+  std::string answer;
+  const auto& request = memcached::kVersionRequest;
+  bool fine = send(socket, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size());
+  constexpr auto kAnswerBytesMax = memcached::Skimmer::kLineBytesMax;
+  while (fine && !answer.ends_with('\n') && answer.size() < kAnswerBytesMax && wait_until(deadline, socket)) {
+    std::array<char, 256> piece;
+    const auto received = recv(socket, piece.data(), piece.size(), 0);
+    fine = received > 0;
+    if (fine) answer.append(piece.data(), static_cast<std::size_t>(received));
+  }
+  if (answer.starts_with(memcached::kVersionReply) && answer.ends_with('\n')) return {};
+  return Error::of(ErrorCode::unavailable, fmt::format("{} does not tell its version as memcached does", target.name),
+                   "see that a memcached listens there, and that it takes the text protocol");
+}
+
 }  // namespace
 
-Result<client::Connection> connect(const LoadTarget& target) {
+Result<int> connect(const LoadTarget& target) {
   const auto deadline = base::deadline_after(base::now(), kConnectTime);
   auto connection = client::Connection::connect(target.address, deadline);
-  if (!connection) return connection;
+  if (!connection) return connection.error();
+  if (target.protocol == Protocol::memcached) {
+    const int socket = connection->release();
+    auto greeted = greet_memcached(socket, target, deadline);
+    if (greeted) return socket;
+    ::close(socket);
+    return std::move(greeted).error();
+  }
   if (!target.password.empty()) {
     const auto answer = connection->call({"AUTH", target.password}, deadline);
     if (!answer) return answer.error();
@@ -130,7 +157,7 @@ Result<client::Connection> connect(const LoadTarget& target) {
     return Error::of(ErrorCode::unavailable, fmt::format("{} answers PING with \"{}\"", target.name, answer->text),
                      answer->text.starts_with("NOAUTH") ? "give its password" : "wait until it is ready");
   }
-  return connection;
+  return connection->release();
 }
 
 Result<Tally> run_round(const LoadTarget& target, const RoundPlan& plan) {

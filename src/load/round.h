@@ -25,6 +25,7 @@ struct LoadTarget {
   client::Target address;
   std::string password;                       // Empty: no AUTH.
   std::optional<TargetProcess> process = {};  // Whose CPU time is measured.
+  Protocol protocol = Protocol::redis;
 };
 
 struct Shape {
@@ -38,14 +39,16 @@ struct Shape {
 struct RoundPlan {
   Shape shape;
   MakeRequests requests;
+  std::uint32_t batch = 1;                      // Keys of a read that asks for many.
   base::Nanoseconds warm_up = 0;
   base::Nanoseconds duration = base::kForever;  // kForever: until the requests are over.
   std::uint64_t seed = 0;                       // Of the arrivals.
   int interrupt = -1;                           // A descriptor: once it is readable the round ends. -1: none.
 };
 
-// A connected socket that has authenticated and answered a PING. Errors say what the target lacks.
-Result<client::Connection> connect(const LoadTarget& target);
+// A connected socket, not blocking, that has authenticated and answered a PING (memcached: "version"). The caller closes it.
+// Errors say what the target lacks.
+Result<int> connect(const LoadTarget& target);
 
 // Errors: the target is out of reach, refuses, or closed every connection. Ends early at an interrupt, with what there is.
 Result<Tally> run_round(const LoadTarget& target, const RoundPlan& plan);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -238,7 +239,9 @@ TEST(Connect, SaysWhatTheTargetLacks) {
   target.password = "wrong";
   EXPECT_THAT(connect(target).error().what, HasSubstr("fake refuses the password: WRONGPASS"));
   target.password = "right";
-  EXPECT_TRUE(connect(target));
+  const auto connected = connect(target);
+  ASSERT_TRUE(connected);
+  ::close(*connected);
 }
 
 TEST(TargetProcess, IsFoundByItsListeningSocket) {

@@ -26,22 +26,28 @@ base::Nanoseconds thread_cpu() {
 
 }  // namespace
 
+AnySkimmer skimmer_for(Protocol protocol, std::uint32_t batch) {
+  if (protocol == Protocol::memcached) return memcached::Skimmer(batch);
+  return ReplySkimmer();
+}
+
 Worker::Worker(std::span<const int> sockets, std::uint32_t pipeline, std::unique_ptr<RequestSource> requests,
-               std::optional<Schedule> schedule, const Window& window, int wake)
+               const AnySkimmer& skimmer, std::optional<Schedule> schedule, const Window& window, int wake)
     : pipeline_(pipeline),
       requests_(std::move(requests)),
       schedule_(std::move(schedule)),
       window_(window),
       wake_(wake),
       poll_(epoll_create1(EPOLL_CLOEXEC)),
-      connections_(sockets.size()),
       input_(kReceiveBytes),
       open_(sockets.size()) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u32 = kWakeIndex;
   epoll_ctl(poll_, EPOLL_CTL_ADD, wake_, &event);
+  connections_.reserve(sockets.size());
   for (std::size_t i = 0; i < sockets.size(); ++i) {
+    connections_.emplace_back(skimmer);
     connections_[i].socket = sockets[i];
     connections_[i].runs.resize(schedule_ ? pipeline : 1);
     event.data.u32 = static_cast<std::uint32_t>(i);
@@ -119,8 +125,7 @@ void Worker::receive(Connection& connection) {
   const auto now = base::now();
   Answers answers;
   bool uncalled = false;
-  const bool fine = connection.skimmer.feed({input_.data(), static_cast<std::size_t>(received)},
-                                            [&](const ReplySkimmer::Reply& reply) {
+  const auto on_reply = [&](const ReplySkimmer::Reply& reply) {
     if (answers.replies >= connection.in_flight) {
       uncalled = true;
     } else if (reply.error) {
@@ -132,9 +137,11 @@ void Worker::receive(Connection& connection) {
       answers.operations += reply.elements;
       answers.misses += reply.nulls;
     }
-  });
+  };
+  const std::string_view bytes(input_.data(), static_cast<std::size_t>(received));
+  const bool fine = std::visit([&](auto& skimmer) { return skimmer.feed(bytes, on_reply); }, connection.skimmer);
   settle(connection, answers, now);
-  if (!fine) return lose(connection, "the target answered what is no Redis protocol (RESP2)");
+  if (!fine) return lose(connection, "the target answered what is not its protocol (RESP2, or memcached's text)");
   if (uncalled) return lose(connection, "the target answered what was not asked");
   if (!schedule_ && connection.in_flight == 0 && now < window_.end.load()) send_pipeline(connection, now);
 }

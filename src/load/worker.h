@@ -16,9 +16,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
+#include "load/memcached.h"
 #include "load/reply_skimmer.h"
 #include "load/requests.h"
 #include "load/schedule.h"
@@ -39,11 +41,16 @@ struct Window {
   std::atomic<base::Nanoseconds> end{base::kForever};
 };
 
+using AnySkimmer = std::variant<ReplySkimmer, memcached::Skimmer>;
+// Of a target that speaks `protocol`, and is asked for `batch` keys at a time.
+AnySkimmer skimmer_for(Protocol protocol, std::uint32_t batch);
+
 class Worker {
  public:
-  // Takes the sockets over. `wake` becomes readable when the window's end has been moved.
+  // Takes the sockets over. `skimmer`: fresh, for each of them. `wake` becomes readable when the window's end has been
+  // moved.
   Worker(std::span<const int> sockets, std::uint32_t pipeline, std::unique_ptr<RequestSource> requests,
-         std::optional<Schedule> schedule, const Window& window, int wake);
+         const AnySkimmer& skimmer, std::optional<Schedule> schedule, const Window& window, int wake);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -59,9 +66,11 @@ class Worker {
     std::uint32_t requests;
   };
   struct Connection {
+    explicit Connection(const AnySkimmer& fresh) : skimmer(fresh) {}
+
     int socket = -1;
     protocol::Buffer out;
-    ReplySkimmer skimmer;
+    AnySkimmer skimmer;
     std::vector<Run> runs;       // A ring.
     std::size_t first_run = 0;
     std::size_t runs_held = 0;

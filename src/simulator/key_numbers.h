@@ -27,6 +27,13 @@ class KeyNumbers {
     if (++count_ * 2 > buckets_.size()) grow();
     return count_ - 1;
   }
+  // `count()` if it has none.
+  std::uint32_t find(std::uint64_t key) const {
+    for (std::size_t at = bucket_of(key);; at = (at + 1) & (buckets_.size() - 1)) {
+      if (buckets_[at].number == kFree) return count_;
+      if (buckets_[at].key == key) return buckets_[at].number;
+    }
+  }
   void prefetch(std::uint64_t key) const { __builtin_prefetch(&buckets_[bucket_of(key)]); }
   std::uint32_t count() const { return count_; }
 

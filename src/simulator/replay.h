@@ -1,13 +1,14 @@
 // One policy at one size over a trace: the host of an exact policy. May use eviction/exact.
 //
 // A cached object keeps the size that it came in with; an object larger than the cache is not admitted; objects leave until
-// the new one fits, then it comes in. The policy's class is known here, so that the calls of a hit are inlined.
+// the new one fits, then it comes in. A store brings its object in as a miss does, uncounted; one that is cached changes its
+// size, which is no hit (the shadow caches hold it the same way). The policy's class is known here, so that the calls of a
+// hit are inlined.
 #pragma once
 
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct Counts {
 class Replay {
  public:
   virtual ~Replay() = default;
-  virtual void run(std::span<const Request> requests) = 0;
+  virtual void run(const Block& block) = 0;
   virtual Counts counts() const = 0;
   virtual std::size_t overhead_bytes() const = 0;
 };
@@ -34,15 +35,16 @@ class Replay {
 // Reads every request and its fields, and does nothing with them.
 class ReadOnly final : public Replay {
  public:
-  void run(std::span<const Request> requests) override {
+  void run(const Block& block) override {
     std::uint64_t lookups = 0, bytes = 0, read = 0;
-    for (const Request& request : requests) {
+    for (const Request& request : block.requests) {
       const bool erase = request.size == Request::kErase;
       lookups += erase ? 0 : 1;
       bytes += erase ? 0 : request.size;
       read ^= request.key + request.object;
     }
-    counts_.misses += lookups;
+    for (const std::uint32_t store : block.stores) bytes -= block.requests[store].size;
+    counts_.misses += lookups - block.stores.size();
     counts_.missed_bytes += bytes;
     read_ = read_ ^ read;
   }
@@ -54,21 +56,71 @@ class ReadOnly final : public Replay {
   volatile std::uint64_t read_ = 0;  // Volatile, so that the reading is not left out.
 };
 
-template <typename ExactPolicy>
-class PolicyReplay final : public Replay {
- public:
+// What a host keeps beside the policy.
+class Host {
+ protected:
   using Slot = eviction::exact::Slot;
+  static constexpr Slot kNoSlot = eviction::exact::kNoSlot;
+  struct Cached {
+    std::uint32_t object;
+    std::uint32_t size;
+  };
 
+  Host(std::uint64_t capacity_bytes, std::uint32_t objects) : capacity_(capacity_bytes), slot_of_(objects, kNoSlot) {}
+
+  static eviction::exact::Access access_of(const Request& request) {
+    return {request.key, request.size, request.time_s, request.next};
+  }
+  // Stores are few beside reads: they go by the policy's interface, compiled once for all of them, and so leave the compiler
+  // what it needs to inline a policy's hits and misses.
+  void store(eviction::exact::Policy& policy, const Request& request);
+  void release(Slot slot) {
+    assert(slot != kNoSlot);
+    slot_of_[cached_[slot].object] = kNoSlot;
+    used_ -= cached_[slot].size;
+    cached_.release(slot);
+  }
+
+  const std::uint64_t capacity_;
+  std::uint64_t used_ = 0;
+  Counts counts_;
+  std::vector<Slot> slot_of_;  // By object; kNoSlot: not cached.
+  eviction::exact::Slots<Cached> cached_;
+
+ private:
+  void resize(eviction::exact::Policy& policy, Slot slot, std::uint32_t size);
+};
+
+template <typename ExactPolicy>
+class PolicyReplay final : public Replay, private Host {
+ public:
   template <typename... Arguments>
   PolicyReplay(std::uint64_t capacity_bytes, std::uint32_t objects, Arguments&&... arguments)
-      : policy_(std::forward<Arguments>(arguments)...), capacity_(capacity_bytes), slot_of_(objects, kNoSlot) {
+      : Host(capacity_bytes, objects), policy_(std::forward<Arguments>(arguments)...) {
     policy_.set_capacity(capacity_);
   }
 
-  void run(std::span<const Request> requests) override {
-    const Request* const end = requests.data() + requests.size();
-    for (const Request* request = requests.data(); request != end; ++request) {
-      if (end - request > kLookAhead) __builtin_prefetch(&slot_of_[request[kLookAhead].object]);
+  void run(const Block& block) override {
+    const Request* const requests = block.requests.data();
+    const Request* const end = requests + block.requests.size();
+    const Request* begin = requests;
+    for (const std::uint32_t place : block.stores) {
+      serve(begin, requests + place, end);
+      store(policy_, requests[place]);
+      begin = requests + place + 1;
+    }
+    serve(begin, end, end);
+  }
+  Counts counts() const override { return counts_; }
+  std::size_t overhead_bytes() const override { return policy_.overhead_bytes(); }
+
+ private:
+  static constexpr std::ptrdiff_t kLookAhead = 16;  // Requests.
+
+  // Up to `end`; the block has requests up to `block_end`.
+  [[gnu::noinline]] void serve(const Request* request, const Request* end, const Request* block_end) {
+    for (; request != end; ++request) {
+      if (block_end - request > kLookAhead) __builtin_prefetch(&slot_of_[request[kLookAhead].object]);
       const Slot slot = slot_of_[request->object];
       if (request->size == Request::kErase) [[unlikely]] {
         if (slot != kNoSlot) erase(slot);
@@ -78,20 +130,6 @@ class PolicyReplay final : public Replay {
         miss(*request);
       }
     }
-  }
-  Counts counts() const override { return counts_; }
-  std::size_t overhead_bytes() const override { return policy_.overhead_bytes(); }
-
- private:
-  static constexpr std::ptrdiff_t kLookAhead = 16;  // Requests.
-  static constexpr Slot kNoSlot = eviction::exact::kNoSlot;
-  struct Cached {
-    std::uint32_t object;
-    std::uint32_t size;
-  };
-
-  static eviction::exact::Access access_of(const Request& request) {
-    return {request.key, request.size, request.time_s, request.next};
   }
 
   [[gnu::noinline]] void miss(const Request& request) {
@@ -111,19 +149,8 @@ class PolicyReplay final : public Replay {
     policy_.on_erase(slot);
     release(slot);
   }
-  void release(Slot slot) {
-    assert(slot != kNoSlot);
-    slot_of_[cached_[slot].object] = kNoSlot;
-    used_ -= cached_[slot].size;
-    cached_.release(slot);
-  }
 
   ExactPolicy policy_;
-  const std::uint64_t capacity_;
-  std::uint64_t used_ = 0;
-  Counts counts_;
-  std::vector<Slot> slot_of_;  // By object; kNoSlot: not cached.
-  eviction::exact::Slots<Cached> cached_;
 };
 
 }  // namespace freshet::simulator

@@ -1,8 +1,11 @@
-// A request as the simulator keeps it in memory: 24 bytes. May use nothing.
+// A request as the simulator keeps it in memory: 24 bytes; and blocks of them. May use nothing.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "simulator/huge_pages.h"
 
 namespace freshet::simulator {
 
@@ -15,6 +18,16 @@ struct Request {
   std::uint32_t size;
   std::uint32_t time_s;
   std::uint32_t next;    // The number of the object's next request, if someone asked for it (Workload::find_next).
+};
+
+// A stretch of a trace.
+struct Block {
+  static constexpr std::size_t kRequests = kHugePageBytes / sizeof(Request);
+
+  std::vector<Request, HugePages<Request>> requests;
+  // Which of them put a value into the cache and ask for nothing: places in `requests`, ascending. Apart, so that traces
+  // without them cost no bit and no branch.
+  std::vector<std::uint32_t> stores;
 };
 
 }  // namespace freshet::simulator

@@ -44,7 +44,14 @@ struct SimulationOptions {
 
 inline constexpr int kThreadsMax = 256;
 
-// Outcomes by policy, then by size, in the order of the options.
-std::vector<Outcome> simulate(Workload& workload, const SimulationOptions& options);
+// What a replay may take for each object of the trace, at most: its slot, and what the policy that takes most has.
+inline constexpr std::uint64_t kReplayBytesPerObject = 160;
+// Of a trace in passes: two windows of at most so many blocks are in memory, one replayed while the next one is read.
+inline constexpr std::size_t kWindowBlocksMax = 16;
+
+// Outcomes by policy, then by size, in the order of the options. A trace in passes is replayed by as many policies and sizes
+// in a pass as the workload's memory has room for, but not by fewer than there are threads. Errors: of a trace in passes, a
+// policy looks into the future, or the file has changed.
+Result<std::vector<Outcome>> simulate(Workload& workload, const SimulationOptions& options);
 
 }  // namespace freshet::simulator

@@ -47,7 +47,7 @@ class Simulator : public testing::Test {
     for (const char* name : policies) options.policies.push_back(*policy_named(name));
     for (const char* size : sizes) options.sizes.push_back(*parse_cache_size(size));
     options.threads = threads;
-    return simulate(workload, options);
+    return simulate(workload, options).value();
   }
 
   const std::filesystem::path folder_;
@@ -86,11 +86,37 @@ TEST_F(Simulator, DeletesEraseAndAreNoRequests) {
   }
 }
 
+TEST_F(Simulator, StoresBringInAndResizeAndAreNoRequests) {
+  // a is there when it is asked for, b was erased by being stored too large, a leaves when it grows, d was never stored.
+  auto workload = load("stores.csv", "id,size,op\na,10,store\na,10,read\nb,10,store\nb,90,store\nb,90,read\n"
+                                     "c,10,store\na,20,store\nc,10,read\nd,40,read\nd,40,store\nd,40,read\n");
+  ASSERT_TRUE(workload);
+  EXPECT_EQ(workload->lookups(), 5u);
+  EXPECT_EQ(workload->bytes_of_objects(), 10u + 10 + 10 + 40);
+  const auto outcomes = run(*workload, {"fifo", "lru", "none", "read"}, {"25"});
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_DOUBLE_EQ(outcomes[i].object_miss_ratio, 3.0 / 5) << outcomes[i].policy->name;  // b and twice d, too large.
+    EXPECT_EQ(outcomes[i].requests, 5u);
+    EXPECT_EQ(outcomes[i].peak_bytes, 20u);
+  }
+  for (std::size_t i = 2; i < 4; ++i) {
+    EXPECT_DOUBLE_EQ(outcomes[i].object_miss_ratio, 1);
+    EXPECT_DOUBLE_EQ(outcomes[i].byte_miss_ratio, 1);
+  }
+  const auto whole = run(*workload, {"fifo", "s3fifo", "arc", "lirs", "lhd", "gdsf", "belady"}, {"1000"});
+  for (const auto& outcome : whole) EXPECT_DOUBLE_EQ(outcome.object_miss_ratio, 1.0 / 5) << outcome.policy->name;
+  workload->find_next();
+  std::vector<std::uint32_t> next;
+  for (const Request& request : workload->blocks()[0].requests) next.push_back(request.next);
+  const auto never = Request::kNever;
+  EXPECT_EQ(next, (std::vector<std::uint32_t>{0, never, 1, 1, never, 2, never, never, 4, 4, never}));
+}
+
 TEST_F(Simulator, TheFutureIsCountedInLookups) {
   auto workload = load("future", "1,a,1,0,1,get,0\n2,b,1,0,1,get,0\n3,b,1,0,1,delete,0\n4,a,1,0,1,get,0\n5,b,1,0,1,get,0\n");
   workload->find_next();
   std::vector<std::uint32_t> next;
-  for (const Request& request : workload->block(0)) next.push_back(request.next);
+  for (const Request& request : workload->blocks()[0].requests) next.push_back(request.next);
   EXPECT_EQ(next, (std::vector<std::uint32_t>{2, Request::kNever, 3, Request::kNever, Request::kNever}));
 }
 
@@ -105,15 +131,112 @@ TEST_F(Simulator, ACutTraceIsReportedAsFarAsItWasRead) {
   EXPECT_EQ(nothing.error().what, "record 1: \"ten\" is not a size");
 }
 
+// What a pipe gives cannot be read again: a trace in it that is too large ends there.
 TEST_F(Simulator, MemoryIsBounded) {
   trace::SyntheticOptions options;
-  options.requests = 3 * Workload::kBlockRequests;
+  options.requests = 3 * Block::kRequests;
+  (void)synthetic(options);
   LoadOptions load_options;
-  load_options.memory_bytes_max = 2 * Workload::kBlockRequests * sizeof(Request);
-  const auto workload = synthetic(options, load_options);
-  ASSERT_TRUE(workload.fault());
-  EXPECT_THAT(workload.fault()->what, HasSubstr(fmt::format("record {}: ", 2 * Workload::kBlockRequests + 1)));
-  EXPECT_EQ(workload.lookups(), 2 * Workload::kBlockRequests);
+  load_options.memory_bytes_max = 2 * Block::kRequests * sizeof(Request);
+  load_options.read.format = trace::Format::oracle_general;
+  const std::string path = (folder_ / "synthetic.oracleGeneral").string();
+  FILE* const pipe = ::popen(fmt::format("cat '{}' 2>/dev/null", path).c_str(), "r");
+  const auto workload = Workload::load(fmt::format("/proc/self/fd/{}", ::fileno(pipe)), load_options);
+  ASSERT_TRUE(workload) << workload.error().what;
+  ::pclose(pipe);
+  ASSERT_TRUE(workload->fault());
+  EXPECT_THAT(workload->fault()->what, HasSubstr(fmt::format("record {}: ", 2 * Block::kRequests + 1)));
+  EXPECT_EQ(workload->lookups(), 2 * Block::kRequests);
+  EXPECT_FALSE(workload->in_passes());
+}
+
+// Reads, stores and deletes of objects whose sizes change, as CSV.
+std::string mixed_csv(std::uint64_t requests) {
+  trace::SyntheticOptions options;
+  options.requests = requests;
+  options.habits[0].objects = 20'000;
+  std::string text = "time,id,size,op\n";
+  base::Random random(9);
+  for (trace::Synthetic each(options); !each.done();) {
+    const auto record = each.next();
+    const auto draw = random.below(20);
+    text += fmt::format("{},{},{},{}\n", record.time_s, record.key, record.size + draw,
+                        draw == 0 ? "delete" : draw < 5 ? "store" : "read");
+  }
+  return text;
+}
+
+LoadOptions in_passes() {
+  LoadOptions options;
+  options.memory_bytes_max = 1 << 20;
+  return options;
+}
+
+void expect_equal(const std::vector<Outcome>& some, const std::vector<Outcome>& others) {
+  ASSERT_EQ(some.size(), others.size());
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    SCOPED_TRACE(some[i].policy->name);
+    EXPECT_EQ(some[i].policy, others[i].policy);
+    EXPECT_EQ(some[i].size_bytes, others[i].size_bytes);
+    EXPECT_EQ(some[i].requests, others[i].requests);
+    EXPECT_EQ(some[i].object_miss_ratio, others[i].object_miss_ratio);
+    EXPECT_EQ(some[i].byte_miss_ratio, others[i].byte_miss_ratio);
+    EXPECT_EQ(some[i].peak_bytes, others[i].peak_bytes);
+    EXPECT_EQ(some[i].overhead_bytes, others[i].overhead_bytes);
+  }
+}
+
+TEST_F(Simulator, PassesGiveWhatMemoryGives) {
+  const std::string text = mixed_csv(300'000);  // Four blocks, in windows of one.
+  for (const double rate : {1.0, 0.3}) {
+    LoadOptions options;
+    options.sample_rate = rate;
+    auto held = load("held.csv", text, options);
+    options.memory_bytes_max = 1 << 20;
+    auto passing = load("passing.csv", text, options);
+    ASSERT_TRUE(held && passing);
+    EXPECT_FALSE(held->in_passes());
+    ASSERT_TRUE(passing->in_passes());
+    EXPECT_TRUE(passing->blocks().empty());
+    EXPECT_EQ(held->lookups(), passing->lookups());
+    EXPECT_EQ(held->objects(), passing->objects());
+    EXPECT_EQ(held->bytes_of_objects(), passing->bytes_of_objects());
+    const auto replay = [](Workload& workload, int threads) {
+      return run(workload, {"read", "none", "fifo", "lru", "clock", "sieve", "s3fifo", "wtinylfu", "arc", "lirs", "lhd",
+                            "gdsf", "glcache"}, {"1%", "10%", "4MiB"}, threads);
+    };
+    const auto outcomes = replay(*held, 2);
+    expect_equal(replay(*passing, 1), outcomes);
+    expect_equal(replay(*passing, 3), outcomes);
+  }
+}
+
+TEST_F(Simulator, PassesOverACutTraceEndWhereItDoes) {
+  const std::string text = mixed_csv(100'000) + "1,2,three,read\n1,2,3,read\n";
+  auto held = load("held.csv", text);
+  auto passing = load("passing.csv", text, in_passes());
+  ASSERT_TRUE(held && passing && held->fault() && passing->fault());
+  EXPECT_EQ(passing->fault()->what, "record 100001: \"three\" is not a size");
+  EXPECT_EQ(passing->records_read(), 100'000u);
+  expect_equal(run(*passing, {"lru", "lhd"}, {"10%"}), run(*held, {"lru", "lhd"}, {"10%"}));
+}
+
+TEST_F(Simulator, PassesHaveLimits) {
+  auto workload = load("trace.csv", mixed_csv(100'000), in_passes());
+  SimulationOptions options;
+  options.policies = {*policy_named("lru"), *policy_named("belady")};
+  options.sizes = {{.bytes = 0, .fraction = 0.1}};
+  const auto future = simulate(*workload, options);
+  ASSERT_FALSE(future);
+  EXPECT_THAT(future.error().what, HasSubstr("Belady looks into the future"));
+  options.policies.pop_back();
+  EXPECT_TRUE(simulate(*workload, options));
+  for (const std::string& text : {mixed_csv(99'999), "time,id,size,op\n1,never-seen,3,read\n" + mixed_csv(100'000)}) {
+    std::ofstream(folder_ / "trace.csv", std::ios::binary) << text;
+    const auto changed = simulate(*workload, options);
+    ASSERT_FALSE(changed);
+    EXPECT_THAT(changed.error().what, HasSubstr("changed while it was read"));
+  }
 }
 
 TEST_F(Simulator, SizesOfCaches) {

@@ -76,6 +76,7 @@ Result<bool> map_columns(std::string_view text, const std::vector<std::string_vi
 Operation operation_of(std::string_view text) {
   const std::string name = lower_case(text);
   if (name == "delete" || name == "del" || name == "erase") return Operation::erase;
+  if (name == "store") return Operation::store;
   const bool write = name == "w" || name == "write" || name == "set" || name == "put" || name == "2a" || name == "8a";
   return write ? Operation::write : Operation::read;
 }

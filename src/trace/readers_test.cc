@@ -119,6 +119,14 @@ TEST_F(Readers, CsvByItsHeader) {
   EXPECT_EQ(read.records, (std::vector<Record>{{mix(42), 512, 10, Operation::write}, {mix(43), 1024, 11, Operation::read}}));
 }
 
+TEST_F(Readers, OperationsOfCsv) {
+  const auto read = read_all(file("ops.csv", "id,op\n1,read\n1,store\n1,w\n1,set\n1,DELETE\n1,get\n"));
+  std::vector<Operation> operations;
+  for (const auto& record : read.records) operations.push_back(record.operation);
+  EXPECT_EQ(operations, (std::vector{Operation::read, Operation::store, Operation::write, Operation::write, Operation::erase,
+                                     Operation::read}));
+}
+
 TEST_F(Readers, CsvByNumbersOfColumns) {
   const std::string bytes = "alpha;7;\"a;b\"\nbeta;8;c\n";
   const auto read = read_all(file("b.csv", bytes),
@@ -189,6 +197,30 @@ TEST_F(Readers, WrittenTracesAreRead) {
   }
   const auto packed = std::filesystem::file_size(path("packed.oracleGeneral.zst"));
   EXPECT_LT(packed, std::filesystem::file_size(path("plain.oracleGeneral")));
+}
+
+TEST_F(Readers, WrittenCsvKeepsOperations) {
+  base::Random random(3);
+  for (const std::string name : {"ops.csv", "ops.csv.zst"}) {
+    auto writer = Writer::create(path(name));
+    ASSERT_TRUE(writer);
+    EXPECT_TRUE((*writer)->has_operations());
+    std::vector<Record> written{{UINT64_MAX, kSizeMax, UINT32_MAX, Operation::erase}, {0, 0, 0, Operation::store}};
+    while (written.size() < 50'000) {
+      const auto size = static_cast<std::uint32_t>(random.below(kSizeMax));
+      written.push_back({random(), size, 1'700'000'000, static_cast<Operation>(random.below(4))});
+    }
+    for (const Record& record : written) ASSERT_TRUE((*writer)->write(record));
+    EXPECT_EQ((*writer)->records_written(), written.size());
+    ASSERT_TRUE((*writer)->finish());
+    const auto read = read_all(path(name));
+    EXPECT_EQ(read.fault, "");
+    EXPECT_EQ(read.format, Format::csv);
+    for (Record& record : written) record.key = mix(record.key);
+    EXPECT_EQ(read.records, written) << name;
+  }
+  { ASSERT_TRUE((*Writer::create(path("none.csv")))->finish()); }
+  EXPECT_TRUE(read_all(path("none.csv")).records.empty());
 }
 
 TEST_F(Readers, APackedTraceThatIsCutOffOrBroken) {

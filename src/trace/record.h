@@ -5,7 +5,9 @@
 
 namespace freshet::trace {
 
-enum class Operation : std::uint8_t { read, write, erase };
+// A `write` is of a block device: an access as any other. A `store` puts a value into a cache: it brings the object in, or
+// changes its size, and asks for nothing.
+enum class Operation : std::uint8_t { read, write, erase, store };
 
 struct Record {
   std::uint64_t key = 0;   // A well-mixed hash of the trace's id or key.

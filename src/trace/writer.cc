@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -16,8 +17,25 @@ namespace freshet::trace {
 namespace {
 
 constexpr std::size_t kRecordBytes = 24;
+constexpr std::string_view kCsvHeader = "time,id,size,op\n";
+constexpr std::size_t kCsvLineBytesMax = 64;  // Numbers of 10, 20 and 10 digits, the longest operation, and what parts them.
 constexpr int kPackLevel = 3;
 constexpr mode_t kMode = 0644;
+
+bool names_csv(std::string_view path) {
+  if (path.ends_with(".zst")) path.remove_suffix(4);
+  return path.ends_with(".csv");
+}
+
+std::string_view name_of(Operation operation) {
+  switch (operation) {
+    case Operation::read: return "read";
+    case Operation::write: return "write";
+    case Operation::erase: return "delete";
+    case Operation::store: return "store";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -29,8 +47,10 @@ Result<std::unique_ptr<Writer>> Writer::create(const std::string& path) {
   return std::unique_ptr<Writer>(new Writer(descriptor, path));
 }
 
-Writer::Writer(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {
+Writer::Writer(int descriptor, std::string path)
+    : descriptor_(descriptor), path_(std::move(path)), csv_(names_csv(path_)) {
   buffer_.reserve(kBufferBytes);
+  if (csv_) buffer_.assign(kCsvHeader.begin(), kCsvHeader.end());
   if (!path_.ends_with(".zst")) return;
   packer_ = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(packer_, ZSTD_c_compressionLevel, kPackLevel);
@@ -44,18 +64,27 @@ Writer::~Writer() {
 }
 
 Result<void> Writer::write(const Record& record) {
-  if (record.operation == Operation::erase) return {};
-  if (buffer_.size() + kRecordBytes > kBufferBytes) {
+  if (record.operation == Operation::erase && !has_operations()) return {};
+  if (buffer_.size() + kCsvLineBytesMax > kBufferBytes) {
     if (auto flushed = flush(false); !flushed) return flushed;
   }
+  csv_ ? append_line(record) : append_packed(record);
+  ++records_;
+  return {};
+}
+
+void Writer::append_line(const Record& record) {
+  fmt::format_to(std::back_inserter(buffer_), "{},{},{},{}\n", record.time_s, record.key, record.size,
+                 name_of(record.operation));
+}
+
+void Writer::append_packed(const Record& record) {
   const std::size_t at = buffer_.size();
   buffer_.resize(at + kRecordBytes);
   store(&buffer_[at], record.time_s);
   store(&buffer_[at + 4], record.key);
   store(&buffer_[at + 12], record.size);
   store(&buffer_[at + 16], std::int64_t{-1});
-  ++records_;
-  return {};
 }
 
 Result<void> Writer::finish() { return flush(true); }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`freshet bench` as users meet it: against a real redis-server and a Freshet, its JSON read, its errors, Ctrl-C.
+"""`freshet bench` as users meet it: against a real redis-server, a memcached and a Freshet, its JSON read, its errors,
+Ctrl-C.
 
 usage: bench_test.py FOLDER_OF_FRESHET
 """
@@ -57,6 +58,39 @@ class Redis:
         self.process.stdout.close()
 
 
+class Memcached:
+    """A memcached for one test. Which port it took it tells nobody: one that was free is tried until it answers."""
+
+    def __init__(self, *arguments):
+        self.port = free_port()
+        self.target = f"memcached://127.0.0.1:{self.port}"
+        user = ["-u", "nobody"] if os.getuid() == 0 else []
+        self.process = subprocess.Popen(["memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", *user, *arguments],
+                                        stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + SECONDS_MAX
+        while True:
+            try:
+                self.connection = socket.create_connection(("127.0.0.1", self.port), SECONDS_MAX)
+                break
+            except ConnectionRefusedError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("memcached did not start: " + self.process.stderr.read())
+                time.sleep(0.02)
+        self.file = self.connection.makefile("rb")
+
+    def stats(self):
+        self.connection.sendall(b"stats\r\n")
+        lines = iter(self.file.readline, b"END\r\n")
+        return dict(line.decode().split()[1:3] for line in lines)
+
+    def stop(self):
+        self.file.close()
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+
 def start_bench(*arguments):
     return subprocess.Popen([FRESHET, "bench", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -70,6 +104,11 @@ def bench(*arguments):
 class Bench(unittest.TestCase):
     def redis(self, *arguments):
         server = Redis(*arguments)
+        self.addCleanup(server.stop)
+        return server
+
+    def memcached(self, *arguments):
+        server = Memcached(*arguments)
         self.addCleanup(server.stop)
         return server
 
@@ -110,6 +149,55 @@ class Bench(unittest.TestCase):
             self.assertEqual(ratio["pairs"], 4)
             self.assertTrue(0 < ratio["lowest"] <= ratio["median"] <= ratio["highest"])
         self.assertEqual(redis.cli("DBSIZE"), "2000")
+
+    def test_memcached_in_turns_with_redis(self):
+        memcached, redis = self.memcached(), self.redis()
+        for load in (["--pipeline", "16"], ["--batch", "50"], ["--rate", "500", "--writes", "0.5"]):
+            first, second = self.objects("--target", memcached.target, "--vs", redis.target, "--fill", "--keys", "2000",
+                                         "--value-size", "10-500", "--seconds", "1.2", "--rounds", "4", "--threads", "2",
+                                         *load)
+            self.assertEqual(first["target"], memcached.target)
+            for found in (first, second):
+                self.assertEqual((found["errors"], found["misses"]), (0, 0))
+                self.assertGreater(found["ops"], 400)
+                self.assertGreater(found["target_cpu_s"], 0)
+            self.assertEqual(first["ratios"]["ops_per_s"]["pairs"], 4)
+        self.assertEqual(memcached.stats()["curr_items"], "2000")
+
+    def test_what_memcached_counts_is_what_it_sent(self):
+        memcached = self.memcached()
+        for batch in (1, 10):
+            before = memcached.stats()
+            [found] = self.objects("--target", memcached.target, "--keys", "500", "--batch", str(batch), "--seconds",
+                                   "0.5")
+            after = memcached.stats()
+            misses = int(after["get_misses"]) - int(before["get_misses"])
+            self.assertEqual(after["get_hits"], before["get_hits"])
+            self.assertEqual((found["misses"], found["ops"]), (found["ops"], batch * found["requests"]))
+            self.assertGreaterEqual(misses, found["misses"])  # Around it stand the warm-ups.
+            self.assertLess(misses, 3 * found["misses"])
+        [found] = self.objects("--target", memcached.target, "--keys", "500", "--fill", "--writes", "0.5", "--seconds",
+                               "0.5")
+        after = memcached.stats()
+        self.assertEqual((found["misses"], after["curr_items"]), (0, "500"))
+        self.assertAlmostEqual((int(after["cmd_set"]) - 500) / found["requests"], 0.5, delta=0.2)
+
+    def test_what_memcached_does_not_take(self):
+        memcached, redis = self.memcached(), self.redis()
+        keys = Path(self.folder(), "keys")
+        keys.write_text("fine\ntwo words\n")
+        for arguments, code, words in (
+                (["--target", "memcached://nonsense"], USAGE, "HOST:PORT"),
+                (["--target", memcached.target, "--password", "secret"], USAGE, "no passwords"),
+                (["--target", memcached.target, "--key-prefix", "x" * 240], USAGE, "takes no key such as"),
+                (["--target", redis.target, "--vs", memcached.target, "--keys-from", str(keys)], USAGE, '"two words"'),
+                (["--target", "memcached://" + redis.target], 1, "does not tell its version as memcached does"),
+                (["--target", memcached.target.removeprefix("memcached://")], 1, ""),
+                (["--target", memcached.target, "--fill", "--keys", "2", "--value-size", "2MiB"], 1, "object too large"),
+                (["--target", f"memcached://127.0.0.1:{free_port()}"], 1, "Connection refused")):
+            found, out, err = bench(*arguments)
+            self.assertEqual((found, out), (code, ""), err)
+            self.assertIn(words, err)
 
     def test_the_cpu_time_is_the_targets(self):
         redis = self.redis()

@@ -188,6 +188,29 @@ class Record(unittest.TestCase):
         self.ended(process)
         self.assertEqual(renamed(key for key, _ in accesses_of(self.folder / "trace")), renamed(asked))
 
+    def test_csv_has_operations_and_sim_takes_them_as_such(self):
+        client = self.client()
+        trace = self.folder / "shop.csv.zst"
+        process = self.start("--out", trace, "--requests", "8")
+        self.await_recordings(client, 1)
+        client.all([("SET", "k1", "v" * 98), ("GET", "k1"), ("GET", "k2"), ("SET", "k1", "v" * 198), ("GET", "k1"),
+                    ("DEL", "k1"), ("GET", "k1"), ("GET", "k2")])
+        out = self.ended(process)
+        self.assertIn("8 accesses (5 reads, 2 writes, 1 deletes) of 2 keys", out)
+        self.assertNotIn("left out", out)
+        text = subprocess.run(["zstd", "-dc", trace], check=True, stdout=subprocess.PIPE, text=True).stdout
+        header, *lines = text.splitlines()
+        self.assertEqual(header, "time,id,size,op")
+        found = [line.split(",") for line in lines]
+        self.assertEqual([(int(size), op) for _, _, size, op in found if op != "delete"],
+                         [(100, "store"), (100, "read"), (2, "read"), (200, "store"), (200, "read"), (2, "read"),
+                          (2, "read")])
+        self.assertEqual(renamed(key for _, key, _, _ in found), [0, 0, 1, 0, 0, 0, 0, 1])
+        done = subprocess.run([FRESHET, "sim", trace, "--policy", "lru,sieve,s3fifo,lhd,belady", "--size", "1000",
+                               "--json"], text=True, check=True, stdout=subprocess.PIPE)
+        for outcome in map(json.loads, done.stdout.splitlines()):  # Missed: k2 at first, k1 when it was deleted.
+            self.assertEqual((outcome["requests"], outcome["object_miss_ratio"], outcome["peak_bytes"]), (5, 0.4, 202))
+
     def test_sampling_takes_whole_keys_and_interrupted_it_finishes(self):
         client = self.client()
         process = self.start("--out", self.folder / "sample.zst", "--sample", "0.2")

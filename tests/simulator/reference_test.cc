@@ -62,7 +62,7 @@ void compare(const std::string& trace, std::array<double, 3> Figures::*expected)
   auto workload = Workload::load(path, {});
   ASSERT_TRUE(workload) << workload.error().what;
   ASSERT_FALSE(workload->fault()) << workload->fault()->what;
-  const auto outcomes = simulate(*workload, all_policies());
+  const auto outcomes = simulate(*workload, all_policies()).value();
   auto outcome = outcomes.begin();
   for (const Figures& figures : kFigures) {
     for (const double reference : figures.*expected) {
@@ -100,7 +100,7 @@ TEST(Reference, FormatsAgree) {
     EXPECT_EQ(workload->lookups(), 113'872u) << name;
     EXPECT_EQ(workload->objects(), 48'974u) << name;
     EXPECT_EQ(workload->bytes_of_objects(), 2'029'769'728u) << name;
-    ratios.push_back(simulate(*workload, one_policy("sieve", 0.1)).at(0).object_miss_ratio);
+    ratios.push_back(simulate(*workload, one_policy("sieve", 0.1))->at(0).object_miss_ratio);
   }
   EXPECT_NEAR(ratios[0], 0.7903, kFourDigits);
   EXPECT_EQ(ratios[1], ratios[2]);
