@@ -18,8 +18,6 @@ class Ghosts {
   Ghosts() { resize(kRingMin); }
 
   std::uint64_t bytes() const { return bytes_; }  // Of the objects that are remembered.
-  std::size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
 
   bool holds(std::uint64_t key) const { return table_[find(key)] != kFree; }
   // Forgets the key; false if it was not remembered.

@@ -17,7 +17,6 @@ class SlotHeap {
   explicit SlotHeap(std::vector<std::uint32_t>& place) : place_(&place) {}
 
   bool empty() const { return nodes_.empty(); }
-  std::size_t size() const { return nodes_.size(); }
   Slot top() const { return nodes_.front().slot; }
   const Rank& top_rank() const { return nodes_.front().rank; }
 

@@ -21,7 +21,6 @@ class SlotList {
   explicit SlotList(SlotLinks& links) : links_(links) {}
 
   bool empty() const { return front_ == kNoSlot; }
-  Slot front() const { return front_; }
   Slot back() const { return back_; }
   std::size_t size() const { return size_; }
 

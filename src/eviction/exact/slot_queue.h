@@ -24,7 +24,6 @@ class SlotQueue {
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  bool holds(Slot slot) const { return slot < place_.size() && place_[slot] != kNowhere; }
 
   void push_back(Slot slot) {
     if (slot >= place_.size()) place_.resize(slot + slot / 2 + 16, kNowhere);

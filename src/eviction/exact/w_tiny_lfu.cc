@@ -43,7 +43,7 @@ void WTinyLfu::on_resize(Slot slot, std::uint32_t size) {
 }
 
 Slot WTinyLfu::take_victim() {
-  while (!lists_[kWindow].empty() || main_bytes() > 0 || main_tail() != kNoSlot) {
+  while (!lists_[kWindow].empty() || main_tail() != kNoSlot) {
     const Slot tail = main_tail();
     const bool window_over = bytes_[kWindow] + incoming_bytes_ > window_bytes_max_;
     Slot victim = tail;

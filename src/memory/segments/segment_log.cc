@@ -81,11 +81,21 @@ SegmentLog::Run SegmentLog::sparse_run() const {
   return best.oldest ? best : Run{};
 }
 
+Segment* SegmentLog::sparsest() const {
+  Segment* best = nullptr;
+  for (const Queue& queue : queues_) {
+    for (Segment* at = queue.oldest; at; at = at->newer) {
+      if (!best || at->dead_bytes > best->dead_bytes) best = at;
+    }
+  }
+  return best;
+}
+
 void SegmentLog::kill(Record record, const Head& head) {
   record.kill();
   Segment& segment = segment_of(record.address());
-  segment.dead_bytes += static_cast<std::uint32_t>(head.bytes());
-  dead_bytes_ += head.bytes();
+  segment.dead_bytes += static_cast<std::uint32_t>(bytes_of(head));
+  dead_bytes_ += bytes_of(head);
 }
 
 }  // namespace freshet::memory::segments

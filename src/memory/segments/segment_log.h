@@ -31,11 +31,13 @@ class SegmentLog {
   static constexpr std::size_t kHeaderBytes = 64;
   static_assert(sizeof(Segment) <= kHeaderBytes);
 
-  explicit SegmentLog(SegmentPool& pool) : pool_(pool) {}
+  // `tail_bytes`: so many stand behind each record, and are part of it.
+  explicit SegmentLog(SegmentPool& pool, std::size_t tail_bytes = 0) : pool_(pool), tail_bytes_(tail_bytes) {}
   ~SegmentLog();
   SegmentLog(const SegmentLog&) = delete;
   SegmentLog& operator=(const SegmentLog&) = delete;
 
+  std::size_t bytes_of(const Head& head) const { return head.bytes() + tail_bytes_; }
   // The largest record that a segment takes.
   std::size_t record_bytes_max() const { return pool_.segment_bytes() - kHeaderBytes - Record::kHeadBytesMax; }
   std::size_t segments() const { return segments_; }
@@ -78,6 +80,8 @@ class SegmentLog {
   };
   static constexpr std::size_t kRunMax = 4;
   Run sparse_run() const;
+  // The segment with the most dead bytes; null if there is none.
+  Segment* sparsest() const;
 
   // The record leaves: its bytes are dead.
   void kill(Record record, const Head& head);
@@ -86,11 +90,11 @@ class SegmentLog {
   }
   // Calls visit(Record, Head) for each record of the segment that has not left, in order. `visit` may kill it.
   template <typename Visit>
-  static void for_each(Segment& segment, Visit&& visit) {
+  void for_each(Segment& segment, Visit&& visit) const {
     for (std::size_t at = kHeaderBytes; at < segment.end;) {
       const Record record(segment.memory() + at);
       const Head head = record.head();
-      at += head.bytes();
+      at += bytes_of(head);
       if (!head.dead) visit(record, head);
     }
   }
@@ -111,6 +115,7 @@ class SegmentLog {
   };
 
   SegmentPool& pool_;
+  const std::size_t tail_bytes_;
   std::array<Queue, kQueues> queues_;
   std::vector<Segment*> spare_;
   std::size_t segments_ = 0;    // Spare ones included.

@@ -8,6 +8,9 @@
 // spare. Before that, neighbours that have become sparse, as records left them, are written together: order and the
 // policy's bytes stay.
 //
+// A policy that picks single victims (memory/segments/picking.h) gives each record a slot, which stands behind it. What it
+// picks is dead at once; when a twelfth of the segments' bytes is dead, the sparsest segment is written anew.
+//
 // Readers without the lock follow memory/unlocked_reader.h. What they read stays mapped. May use base and memory.
 #pragma once
 
@@ -17,6 +20,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/function_ref.h"
 #include "base/slot.h"
@@ -24,6 +28,7 @@
 #include "memory/entry.h"
 #include "memory/sequence.h"
 #include "memory/segments/compact_index.h"
+#include "memory/segments/picking.h"
 #include "memory/segments/record.h"
 #include "memory/segments/segment_log.h"
 #include "memory/segments/sifting.h"
@@ -59,7 +64,13 @@ class alignas(64) SegmentShard {
   // With fewer segments than this, memory holds nothing.
   static constexpr std::size_t kSegmentsMin = 4;
 
+  // Of the segments' bytes so many'th may be dead while a policy picks.
+  static constexpr std::size_t kDeadPart = 12;
+  // A capacity that changed by less than one in so many parts is not told.
+  static constexpr std::size_t kToldPart = 128;
+
   SegmentShard(SegmentPool& pool, std::size_t capacity_bytes, std::unique_ptr<SiftingPolicy> policy);
+  SegmentShard(SegmentPool& pool, std::size_t capacity_bytes, std::unique_ptr<PickingPolicy> policy);
   ~SegmentShard();
 
   // As Table::visit says.
@@ -67,7 +78,8 @@ class alignas(64) SegmentShard {
   bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor);
   template <typename IsCurrent>
   bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current);
-  // False if it does not fit; the key's earlier entry has left all the same. Entry::hash is base::hash_of(key).
+  // False if it does not fit, or the policy declines it; the key's earlier entry has left all the same. The entry's hash is
+  // base::hash_of(key).
   bool insert(const NewEntry& entry);
   bool erase(std::string_view key, std::uint64_t hash);
   std::size_t erase_if(base::FunctionRef<bool(const EntryView&)> leaves);
@@ -77,6 +89,8 @@ class alignas(64) SegmentShard {
   ShardStats stats() const;
 
  private:
+  using Slot = PickingPolicy::Slot;
+
   class Change {
    public:
     explicit Change(SegmentShard& shard) : shard_(shard), hold_(shard.lock_) { shard_.sequence_.begin_change(); }
@@ -95,12 +109,24 @@ class alignas(64) SegmentShard {
   std::size_t bytes_beside_segments() const;
   bool fits(std::size_t more_bytes) const { return bytes_beside_segments() + log_.bytes() + more_bytes <= capacity_bytes_; }
   char* make_room(std::size_t queue, std::size_t bytes);
+  bool make_spare();
   bool compact();
   bool sift_one();
+  bool pick_one();
+  void rewrite(Segment& segment);
+  // What a policy that picks is told of its size: with the value, wherever that stands.
+  static std::size_t cost_of(const Head& head) {
+    return head.head_bytes + std::size_t{head.key_bytes} + head.value_bytes + sizeof(Slot);
+  }
+  Slot slot_of(Record record, const Head& head) const;
+  void give_slot(Record record, const Head& head, Slot slot);
+  void take_slot(const NewEntry& entry, Record record);
+  void leave_policy(Record record, const Head& head, std::uint64_t hash);
   void sift(Segment& segment);
   void move(Record record, const Head& head, char* to);
   char* room_before(Segment* newer, std::size_t queue, Segment*& kept, std::size_t bytes);
   char* room_behind(std::size_t queue, std::size_t bytes);
+  bool replace_or_add(const NewEntry& entry);
   bool write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_byte);
   bool overwrite(Record record, const Head& head, const NewEntry& entry);
   const char* put_outside(std::string_view value);
@@ -108,15 +134,20 @@ class alignas(64) SegmentShard {
   void leave(Record record, const Head& head, std::uint64_t hash);
   void let_go(Record record, const Head& head);
   void settle();
+  void tell_capacity();
 
   mutable base::SpinLock lock_;
   Sequence sequence_;
   CompactIndex index_;
   WitnessIds witnesses_;
   SegmentLog log_;
-  std::unique_ptr<SiftingPolicy> policy_;
+  std::unique_ptr<SiftingPolicy> policy_;    // One of these two.
+  std::unique_ptr<PickingPolicy> picking_;
+  std::vector<char*> at_slot_;               // The records by slot; null: free.
+  Slot replaced_ = PickingPolicy::kNoSlot;   // The slot of a record that another takes the place of just now.
   const std::size_t segment_bytes_;
   std::size_t capacity_bytes_;
+  std::size_t told_bytes_ = 0;      // The capacity that a policy that picks knows.
   std::size_t outside_bytes_ = 0;
   std::size_t live_bytes_ = 0;      // Of records that are in the index.
   ShardStats counts_;
@@ -130,7 +161,11 @@ bool SegmentShard::visit(std::string_view key, std::uint64_t hash, Visit&& visit
   Record record(found);
   const Head head = record.head();
   if (!visitor(EntryView(record, head, witnesses_.at(head.witness)))) return false;
-  if (!(head.policy & SiftingPolicy::kSettled)) record.set_policy(policy_->on_hit(head.policy));
+  if (picking_) {
+    picking_->on_hit(slot_of(record, head), hash, cost_of(head));
+  } else if (!(head.policy & SiftingPolicy::kSettled)) {
+    record.set_policy(policy_->on_hit(head.policy));
+  }
   return true;
 }
 

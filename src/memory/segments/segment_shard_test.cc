@@ -1,4 +1,4 @@
-// Tests of memory/segments/segment_shard.h against a map, with a policy that does everything: nothing is invented, nothing
+// Tests of memory/segments/segment_shard.h against a map, with policies that do everything: nothing is invented, nothing
 // is lost but by eviction, and the bytes stay within the capacity at every step.
 #include "memory/segments/segment_shard.h"
 
@@ -33,6 +33,44 @@ class Everything final : public SiftingPolicy {
   std::size_t overhead_bytes() const override { return 0; }
 };
 
+// Picks anybody, and declines one key in nine.
+class Anybody final : public PickingPolicy {
+ public:
+  bool admit(std::uint64_t hash, std::size_t) override { return hash % 9 != 0; }
+  Slot on_insert(std::uint64_t, std::size_t bytes) override {
+    const auto free = std::ranges::find(bytes_, 0U);
+    const auto slot = static_cast<Slot>(free - bytes_.begin());
+    if (free == bytes_.end()) bytes_.push_back(0);
+    bytes_[slot] = bytes;
+    return slot;
+  }
+  void on_hit(Slot slot, std::uint64_t, std::size_t bytes) override { RC_ASSERT(bytes_.at(slot) == bytes); }
+  void on_resize(Slot slot, std::size_t bytes) override {
+    RC_ASSERT(bytes_.at(slot) > 0);
+    bytes_[slot] = bytes;
+  }
+  void on_erase(Slot slot) override {
+    RC_ASSERT(bytes_.at(slot) > 0);
+    bytes_[slot] = 0;
+  }
+  Slot take_victim() override {
+    for (std::size_t i = 0; i < bytes_.size(); ++i) {
+      const std::size_t slot = (i + at_) % bytes_.size();
+      if (bytes_[slot] == 0) continue;
+      bytes_[slot] = 0;
+      at_ = slot * 7 + 3;
+      return static_cast<Slot>(slot);
+    }
+    return kNoSlot;
+  }
+  void set_capacity(std::size_t) override {}
+  std::size_t overhead_bytes() const override { return 0; }
+
+ private:
+  std::vector<std::size_t> bytes_;
+  std::size_t at_ = 0;
+};
+
 class TestWitness final : public Witness {
  public:
   explicit TestWitness(int its_number) : number(its_number) {}
@@ -48,9 +86,9 @@ struct Cached {
 
 class Model {
  public:
-  Model(std::uint64_t seed, std::size_t capacity, std::size_t value_bytes_max)
-      : random_(seed), capacity_(capacity), value_bytes_max_(value_bytes_max),
-        shard_(pool_, capacity, std::make_unique<Everything>()) {
+  template <typename Policy>
+  Model(std::uint64_t seed, std::size_t capacity, std::size_t value_bytes_max, std::unique_ptr<Policy> policy)
+      : random_(seed), capacity_(capacity), value_bytes_max_(value_bytes_max), shard_(pool_, capacity, std::move(policy)) {
     for (int i = 0; i < 3; ++i) witnesses_.emplace_back(new TestWitness(i));
   }
   void step() {
@@ -130,9 +168,10 @@ class Model {
   std::uint64_t version_ = 0, replaced_ = 0, refused_over_ = 0;
 };
 
+template <typename Policy>
 void agrees(const char* what, std::size_t value_bytes_max) {
   EXPECT_TRUE(rc::check(what, [value_bytes_max](std::uint64_t seed) {
-    Model model(seed, 200'000, value_bytes_max);
+    Model model(seed, 200'000, value_bytes_max, std::make_unique<Policy>());
     for (int i = 0; i < 1'500; ++i) {
       model.step();
       if (i % 250 == 0) model.check();
@@ -141,8 +180,12 @@ void agrees(const char* what, std::size_t value_bytes_max) {
   }));
 }
 
-TEST(SegmentShard, AgreesWithAMapOfSmallValues) { agrees("small values", 300); }
-TEST(SegmentShard, AgreesWithAMapWhereSomeStandOutside) { agrees("large values", 5'000); }
+TEST(SegmentShard, AgreesWithAMapOfSmallValues) { agrees<Everything>("small values", 300); }
+TEST(SegmentShard, AgreesWithAMapWhereSomeStandOutside) { agrees<Everything>("large values", 5'000); }
+TEST(SegmentShard, AgreesWithAMapWhileAPolicyPicks) {
+  agrees<Anybody>("small values", 300);
+  agrees<Anybody>("large values", 5'000);
+}
 
 TEST(SegmentShard, WhatIsHitStays) {
   SegmentPool pool(SegmentPool::kSegmentBytesMin);
