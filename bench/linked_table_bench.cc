@@ -26,6 +26,8 @@
 namespace freshet {
 namespace {
 
+using memory::NewEntry;
+
 constexpr std::uint64_t kKeys = 1'000'000;
 constexpr std::size_t kValueBytes = 100;
 constexpr std::size_t kDraws = std::size_t{1} << 22;  // A multiple of every batch's size.
@@ -132,6 +134,30 @@ void run_copies(benchmark::State& state, memory::Table& table) {
   }
   state.SetItemsProcessed(state.iterations());
 }
+
+// One request in ten puts a new value of the same size into the cache, as a write that was acknowledged or a change of the
+// stream does; the others are copies.
+void mixed_s3_fifo(benchmark::State& state) {
+  memory::Table& table = s3_fifo_table();
+  const std::vector<Key> keys = drawn_keys(state, kKeys);
+  const memory::WitnessRef witness(new Deadline);
+  const std::string value(kValueBytes, 'w');
+  char out[kValueBytes];
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const std::string_view key = keys[next++ % kDraws].view();
+    if (next % 10 == 0) {
+      const NewEntry entry{
+          .key = key, .hash = base::hash_of(key), .value = value, .version = next, .witness = witness, .written = true};
+      table.insert(entry);
+    } else if (copy(table, key, out) != kValueBytes) {
+      state.SkipWithError("a key is missing");
+    }
+    benchmark::DoNotOptimize(out);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(mixed_s3_fifo)->ThreadRange(1, 2)->UseRealTime();
 
 void copy_s3_fifo(benchmark::State& state) { run_copies(state, s3_fifo_table()); }
 void copy_lru(benchmark::State& state) { run_copies(state, lru_table()); }

@@ -97,6 +97,14 @@ Records& records() {
   return *records;
 }
 
+bool copy(SegmentShard& shard, std::string_view key, std::uint64_t hash, std::span<char> out) {
+  const base::Nanoseconds now = base::LateClock::now();
+  memory::EntryCopy copied;
+  return shard.copy(key, hash, out, copied, [now](const memory::Witness* witness, std::int64_t) {
+    return witness && now < memory::peek(static_cast<const Deadline*>(witness)->at);
+  });
+}
+
 void copy_records(benchmark::State& state) {
   base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
   std::vector<Key> keys;
@@ -110,17 +118,39 @@ void copy_records(benchmark::State& state) {
     const std::uint64_t hash = base::hash_of(key);
     SegmentShard& shard = all.shard_of(hash);
     shard.prefetch(hash);
-    const base::Nanoseconds now = base::LateClock::now();
-    memory::EntryCopy copied;
-    const auto is_current = [now](const memory::Witness* witness, std::int64_t) {
-      return witness && now < memory::peek(static_cast<const Deadline*>(witness)->at);
-    };
-    if (!shard.copy(key, hash, out, copied, is_current)) state.SkipWithError("a key is missing");
+    if (!copy(shard, key, hash, out)) state.SkipWithError("a key is missing");
     benchmark::DoNotOptimize(out);
   }
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(copy_records)->ArgName("keys")->Arg(1'000)->Arg(kKeys)->ThreadRange(1, 2)->UseRealTime();
+
+// One request in ten puts a new value of the same size in, as in linked_table_bench.
+void mixed_records(benchmark::State& state) {
+  base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
+  std::vector<Key> keys;
+  keys.reserve(kDraws);
+  for (std::size_t i = 0; i < kDraws; ++i) keys.emplace_back(random.below(kKeys));
+  Records& all = records();
+  const memory::WitnessRef witness(new Deadline);
+  const std::string value(kValueBytes, 'w');
+  char out[kValueBytes];
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const std::string_view key = keys[next++ % kDraws].view();
+    const std::uint64_t hash = base::hash_of(key);
+    SegmentShard& shard = all.shard_of(hash);
+    shard.prefetch(hash);
+    if (next % 10 == 0) {
+      shard.insert({.key = key, .hash = hash, .value = value, .version = next, .witness = witness, .written = true});
+    } else if (!copy(shard, key, hash, out)) {
+      state.SkipWithError("a key is missing");
+    }
+    benchmark::DoNotOptimize(out);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(mixed_records)->ThreadRange(1, 2)->UseRealTime();
 
 std::size_t resident_bytes() {
   std::size_t total = 0, resident = 0;

@@ -80,6 +80,7 @@ Result<void> ComposedEngine::set_policy(std::string_view name) {
   const auto* const chosen = eviction::table_policy(name);
   const std::lock_guard lock(policy_changes_);
   if (chosen_policy_.exchange(chosen) == chosen) return {};
+  policy_change_ = {};  // The change before is over when this one begins.
   policy_change_ = std::jthread([this, chosen] {
     if (!chosen) return adaptive_.start(*policy_);
     adaptive_.stop();
