@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "base/slot.h"
 #include "base/spin_lock.h"
+#include "drawn_keys.h"
 #include "eviction/policies.h"
 #include "memory/table.h"
 
@@ -30,25 +31,8 @@ using memory::NewEntry;
 
 constexpr std::uint64_t kKeys = 1'000'000;
 constexpr std::size_t kValueBytes = 100;
-constexpr std::size_t kDraws = std::size_t{1} << 22;  // A multiple of every batch's size.
 constexpr int kHitsToSettle = 3;  // S3-FIFO has then nothing to count.
 constexpr std::size_t kCapacityBytes = std::size_t{1} << 30;
-
-// "key:" and sixteen hexadecimal digits, written without a call.
-class Key {
- public:
-  explicit Key(std::uint64_t number) {
-    for (int i = 0; i < 16; ++i) text_[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-  }
-  std::string_view view() const { return {text_.data(), text_.size()}; }
-
- private:
-  std::array<char, 20> text_ = {'k', 'e', 'y', ':'};
-};
-
-struct Deadline final : memory::Witness {
-  std::atomic<base::Nanoseconds> at{base::kForever};
-};
 
 std::unique_ptr<memory::Table> filled_table(memory::PolicyFactory policy) {
   memory::TableOptions options;
@@ -84,15 +68,6 @@ std::size_t hit(memory::Table& table, std::string_view key, std::uint64_t hash, 
     return true;
   });
   return copied;
-}
-
-// Keys drawn beforehand, uniform over the first so many: making them is no part of a hit.
-std::vector<Key> drawn_keys(const benchmark::State& state, std::uint64_t keys) {
-  base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
-  std::vector<Key> drawn;
-  drawn.reserve(kDraws);
-  for (std::size_t i = 0; i < kDraws; ++i) drawn.emplace_back(random.below(keys));
-  return drawn;
 }
 
 // The same as the public API does it: mostly without the lock, by the unordered clock.

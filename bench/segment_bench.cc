@@ -4,8 +4,6 @@
 // Run: segment_bench [--benchmark_filter=...]; items_per_second is hits a second over all threads.
 #include <benchmark/benchmark.h>
 
-#include <array>
-#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <span>
@@ -16,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/late_clock.h"
-#include "base/random.h"
 #include "base/slot.h"
+#include "drawn_keys.h"
 #include "eviction/policies.h"
 #include "eviction/sifting/s3_fifo.h"
 #include "memory/segments/segment_shard.h"
@@ -33,23 +31,7 @@ constexpr std::uint64_t kManyKeys = 10'000'000;
 constexpr std::size_t kValueBytes = 100;
 constexpr std::size_t kSmallValueBytes = 10;
 constexpr int kHitsToSettle = 3;  // S3-FIFO has then nothing to count.
-constexpr std::size_t kDraws = std::size_t{1} << 22;
 constexpr std::size_t kShards = 256;
-
-class Key {
- public:
-  explicit Key(std::uint64_t number) {
-    for (int i = 0; i < 16; ++i) text_[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-  }
-  std::string_view view() const { return {text_.data(), text_.size()}; }
-
- private:
-  std::array<char, 20> text_ = {'k', 'e', 'y', ':'};
-};
-
-struct Deadline final : memory::Witness {
-  std::atomic<base::Nanoseconds> at{base::kForever};
-};
 
 class Records {
  public:
@@ -106,10 +88,7 @@ bool copy(SegmentShard& shard, std::string_view key, std::uint64_t hash, std::sp
 }
 
 void copy_records(benchmark::State& state) {
-  base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
-  std::vector<Key> keys;
-  keys.reserve(kDraws);
-  for (std::size_t i = 0; i < kDraws; ++i) keys.emplace_back(random.below(static_cast<std::uint64_t>(state.range(0))));
+  const std::vector<Key> keys = drawn_keys(state, static_cast<std::uint64_t>(state.range(0)));
   Records& all = records();
   char out[kValueBytes];
   std::size_t next = 0;
@@ -127,10 +106,7 @@ BENCHMARK(copy_records)->ArgName("keys")->Arg(1'000)->Arg(kKeys)->ThreadRange(1,
 
 // One request in ten puts a new value of the same size in, as in linked_table_bench.
 void mixed_records(benchmark::State& state) {
-  base::Random random(static_cast<std::uint64_t>(state.thread_index()) + 1);
-  std::vector<Key> keys;
-  keys.reserve(kDraws);
-  for (std::size_t i = 0; i < kDraws; ++i) keys.emplace_back(random.below(kKeys));
+  const std::vector<Key> keys = drawn_keys(state, kKeys);
   Records& all = records();
   const memory::WitnessRef witness(new Deadline);
   const std::string value(kValueBytes, 'w');

@@ -1,5 +1,5 @@
 // A shard's segments: queues of them, in each of which records stand in the order in which they were written. A record is
-// appended to a queue's newest segment; a queue's oldest segment is taken away as a whole.
+// appended to a queue's newest segment; segments are taken away as a whole.
 //
 // A segment is aligned to its size, so that a record's address tells its segment. It begins with a header, and ends with as
 // many bytes as a reader of a head may read behind a record. Not thread-safe: the shard locks. May use base and memory.
@@ -40,7 +40,6 @@ class SegmentLog {
   std::size_t bytes_of(const Head& head) const { return head.bytes() + tail_bytes_; }
   // The largest record that a segment takes.
   std::size_t record_bytes_max() const { return pool_.segment_bytes() - kHeaderBytes - Record::kHeadBytesMax; }
-  std::size_t segments() const { return segments_; }
   std::size_t bytes() const { return segments_ * pool_.segment_bytes(); }
   std::size_t dead_bytes() const { return dead_bytes_; }
   // Of a queue's segments, its dead included.
@@ -56,8 +55,6 @@ class SegmentLog {
   void add_segment(std::size_t queue);
   // An empty one takes its place in the queue before `newer`.
   Segment& insert_before(Segment& newer);
-  // The queue's oldest segment; null if there is none.
-  Segment* oldest(std::size_t queue) { return queues_[queue].oldest; }
   // The queue's segment that is sifted next: the oldest at first, then the one behind the last that was sifted in place, and
   // after the newest the oldest again. Null if there is none.
   Segment* at_hand(std::size_t queue) const {

@@ -150,12 +150,7 @@ bool SegmentShard::compact() {
   for (std::size_t i = 0; i < run.segments; ++i) {
     Segment* const newer = source->newer;
     log_.for_each(*source, [&](Record record, const Head& head) {
-      char* to = target ? log_.append(*target, log_.bytes_of(head)) : nullptr;
-      if (!to) {
-        target = &log_.insert_before(*source);
-        to = log_.append(*target, log_.bytes_of(head));
-      }
-      move(record, head, to);
+      move(record, head, room_before(source, source->queue, target, log_.bytes_of(head)));
     });
     log_.take_out(*source);
     log_.make_spare(*source);

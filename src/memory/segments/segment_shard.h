@@ -61,8 +61,6 @@ class alignas(64) SegmentShard {
   static constexpr int kUnlockedTriesMax = Shard::kUnlockedTriesMax;
   // A record may take so much of a segment: one in so many parts. Larger values stand outside.
   static constexpr std::size_t kRecordsASegmentMin = 8;
-  // With fewer segments than this, memory holds nothing.
-  static constexpr std::size_t kSegmentsMin = 4;
 
   // Of the segments' bytes so many'th may be dead while a policy picks.
   static constexpr std::size_t kDeadPart = 12;
