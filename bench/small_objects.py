@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What ten million small objects take of memory: in Redis, memcached, Freshet's table and its segments, side by side.
+"""What ten million small objects take of memory: in Redis, memcached and Freshet, side by side.
 
-small_objects.py build/check/bench/segment_bench [--objects N]
+small_objects.py build/check/bench/small_objects_bench [--objects N]
 
 Keys of 20 bytes, values of 10. Beside key and value: by each one's own account, and by what the process has grown. The
 servers are started and stopped here, on ports of their own.
@@ -98,23 +98,20 @@ def memcached(objects):
     return result
 
 
-def freshet(program, which, objects):
-    done = subprocess.run([program, f"--benchmark_filter=many_small_{which}/{objects}", "--benchmark_format=json"],
-                          check=True, text=True, capture_output=True)
-    figures = json.loads(done.stdout)["benchmarks"][0]
+def freshet(program, objects):
+    figures = json.loads(subprocess.run([program, str(objects)], check=True, text=True, capture_output=True).stdout)
     return figures["account_bytes"], figures["rss_bytes"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("segment_bench")
+    parser.add_argument("small_objects_bench")
     parser.add_argument("--objects", type=int, default=10_000_000)
     arguments = parser.parse_args()
     payload = (KEY_BYTES + len(VALUE)) * arguments.objects
     print(f"{'':24}{'by its account':>16}{'by what it grew':>18}")
     for name, measure in (("Redis", redis), ("memcached", memcached),
-                          ("Freshet's table", lambda n: freshet(arguments.segment_bench, "entries", n)),
-                          ("Freshet's segments", lambda n: freshet(arguments.segment_bench, "records", n))):
+                          ("Freshet", lambda n: freshet(arguments.small_objects_bench, n))):
         account, grown = measure(arguments.objects)
         print(f"{name:24}{(account - payload) / arguments.objects:16.1f}{(grown - payload) / arguments.objects:18.1f}",
               flush=True)

@@ -1,12 +1,14 @@
 // The table's policies against the exact ones (eviction/exact), over random operations on the same keys: the same victims,
-// in the same order, for those of their own that an exact one describes to the letter, and for every one that is carried.
+// in the same order, for those that sift and that an exact one describes to the letter, and for every one that is carried.
 // What moves from policy to policy keeps the order in which it would have left.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -32,23 +34,70 @@
 #include "eviction/lru.h"
 #include "eviction/policies.h"
 #include "eviction/sieve.h"
+#include "eviction/sifting_host.h"
 #include "memory/table.h"
 
 namespace freshet::eviction {
 namespace {
 
-using memory::Entry;
 using MakeExact = std::function<std::unique_ptr<exact::Policy>()>;
-using MakeTable = std::function<std::unique_ptr<memory::EvictionPolicy>(std::size_t capacity_bytes)>;
 
 constexpr std::uint64_t kSeed = 20261125;
 constexpr std::uint64_t kKeys = 80;
 constexpr std::size_t kCapacityBytes = 6'000;
-constexpr std::size_t kValueBytesMax = 400;
+constexpr std::size_t kObjectBytesMin = 64;
+constexpr std::size_t kObjectBytesMax = 464;
+
+// One of the table's policies, by itself.
+class Own {
+ public:
+  virtual ~Own() = default;
+  virtual bool admit(std::uint64_t key, std::size_t bytes) = 0;
+  virtual void insert(std::uint64_t key, std::size_t bytes) = 0;
+  virtual void hit(std::uint64_t key, std::size_t bytes) = 0;
+  virtual void resize(std::uint64_t key, std::size_t bytes) = 0;
+  virtual void erase(std::uint64_t key) = 0;
+  virtual std::optional<std::uint64_t> take_victim() = 0;
+};
+
+template <typename Policy>
+class Sifted final : public Own {
+ public:
+  bool admit(std::uint64_t, std::size_t) override { return true; }
+  void insert(std::uint64_t key, std::size_t bytes) override { host_.insert(key, bytes); }
+  void hit(std::uint64_t key, std::size_t) override { host_.hit(key); }
+  void resize(std::uint64_t key, std::size_t bytes) override { host_.resize(key, bytes); }
+  void erase(std::uint64_t key) override { host_.erase(key); }
+  std::optional<std::uint64_t> take_victim() override { return host_.take_victim(); }
+
+ private:
+  Policy policy_;
+  SiftingHost host_{policy_};
+};
+
+class Picked final : public Own {
+ public:
+  explicit Picked(std::unique_ptr<memory::PickingPolicy> policy) : policy_(std::move(policy)) {}
+  bool admit(std::uint64_t key, std::size_t bytes) override { return policy_->admit(key, bytes); }
+  void insert(std::uint64_t key, std::size_t bytes) override { key_at_[slots_[key] = policy_->on_insert(key, bytes)] = key; }
+  void hit(std::uint64_t key, std::size_t bytes) override { policy_->on_hit(slots_.at(key), key, bytes); }
+  void resize(std::uint64_t key, std::size_t bytes) override { policy_->on_resize(slots_.at(key), bytes); }
+  void erase(std::uint64_t key) override { policy_->on_erase(slots_.at(key)); }
+  std::optional<std::uint64_t> take_victim() override {
+    const Slot slot = policy_->take_victim();
+    return slot == memory::PickingPolicy::kNoSlot ? std::nullopt : std::optional(key_at_.at(slot));
+  }
+
+ private:
+  using Slot = memory::PickingPolicy::Slot;
+  const std::unique_ptr<memory::PickingPolicy> policy_;
+  std::map<std::uint64_t, Slot> slots_;
+  std::map<Slot, std::uint64_t> key_at_;
+};
 
 struct Pair {
   std::string name;
-  MakeTable table;
+  std::function<std::unique_ptr<Own>()> own;
   MakeExact exact;
 };
 
@@ -59,15 +108,18 @@ MakeExact exactly() {
   return [] { return exact::make<Exact>(kSeed); };
 }
 
-template <typename Own, typename Exact>
-Pair own(std::string name) {
-  return {std::move(name), [](std::size_t) { return std::make_unique<Own>(); }, exactly<Exact>()};
+std::unique_ptr<Own> carry(const MakeExact& make) {
+  return std::make_unique<Picked>(std::make_unique<Carried>(make, kCapacityBytes));
+}
+
+template <typename Sifting, typename Exact>
+Pair sifted(std::string name) {
+  return {std::move(name), [] { return std::make_unique<Sifted<Sifting>>(); }, exactly<Exact>()};
 }
 
 template <typename Exact>
 Pair carried(std::string name) {
-  return {"Carried" + std::move(name),
-          [](std::size_t bytes) { return std::make_unique<Carried>(exactly<Exact>(), bytes); }, exactly<Exact>()};
+  return {"Carried" + std::move(name), [] { return carry(exactly<Exact>()); }, exactly<Exact>()};
 }
 
 // It learns at once, so that both have learnt the same: from the 300th request on.
@@ -80,36 +132,31 @@ Pair carried_gl_cache() {
     settings.rows_min = 16;
     return std::make_unique<gl_cache::GlCache>(settings, gl_cache::make_synchronous_learner(), kSeed);
   };
-  return {"CarriedGlCache", [make](std::size_t bytes) { return std::make_unique<Carried>(make, bytes); }, make};
+  return {"CarriedGlCache", [make] { return carry(make); }, make};
 }
 
 // Two hosts in one: the same keys are in both policies, and each step is told to both.
 class Both {
  public:
-  Both(const Pair& pair, std::uint64_t seed)
-      : random_(seed), table_(pair.table(kCapacityBytes)), exact_(pair.exact()) {
+  Both(const Pair& pair, std::uint64_t seed) : random_(seed), own_(pair.own()), exact_(pair.exact()) {
     exact_->set_capacity(kCapacityBytes);
-  }
-  ~Both() {
-    for (auto& [key, cached] : cached_) {
-      table_->on_erase(*cached.entry);
-      intrusive_ptr_release(cached.entry);
-    }
   }
 
   void step() {
-    const std::string key = "key" + std::to_string(random_.below(kKeys));
+    const std::uint64_t key = base::hash_of("key" + std::to_string(random_.below(kKeys)));
     const auto found = cached_.find(key);
     const std::uint64_t kind = random_.below(100);
     if (found == cached_.end()) {
       if (kind < 90) miss(key);
     } else if (kind < 80) {
-      table_->on_hit(*found->second.entry);
-      exact_->on_hit(found->second.slot, access_of(*found->second.entry));
+      own_->hit(key, found->second.bytes);
+      exact_->on_hit(found->second.slot, access(key, found->second.bytes));
     } else if (kind < 95) {
-      replace(found->second, key);
+      replace(key, found->second);
     } else {
-      erase(found);
+      own_->erase(key);
+      exact_->on_erase(found->second.slot);
+      forget(found);
     }
   }
 
@@ -117,69 +164,57 @@ class Both {
 
  private:
   struct Cached {
-    Entry* entry;
+    std::size_t bytes;
     exact::Slot slot;
   };
 
-  static exact::Access access_of(const Entry& entry) {
-    return {.key = Carried::key_of(entry.hash()), .size = static_cast<std::uint32_t>(entry.footprint())};
+  static exact::Access access(std::uint64_t key, std::size_t bytes) {
+    return {.key = Carried::key_of(key), .size = static_cast<std::uint32_t>(bytes)};
   }
-  Entry* fresh(const std::string& key) {
-    const std::string value(random_.below(kValueBytesMax), 'v');
-    return Entry::make({.key = key, .hash = base::hash_of(key), .value = value});
-  }
+  std::size_t some_bytes() { return kObjectBytesMin + random_.below(kObjectBytesMax - kObjectBytesMin); }
 
-  void miss(const std::string& key) {
-    Entry* const entry = fresh(key);
-    const bool wanted = exact_->on_miss(access_of(*entry));
-    RC_ASSERT(table_->admit(entry->hash(), entry->footprint()) == wanted);
-    if (!wanted) return intrusive_ptr_release(entry);
-    while (used_ + entry->footprint() > kCapacityBytes) evict();
+  void miss(std::uint64_t key) {
+    const std::size_t bytes = some_bytes();
+    const bool wanted = exact_->on_miss(access(key, bytes));
+    RC_ASSERT(own_->admit(key, bytes) == wanted);
+    if (!wanted) return;
+    while (used_ + bytes > kCapacityBytes) evict();
     const exact::Slot slot = key_of_.take(key);
-    cached_[key] = {entry, slot};
-    used_ += entry->footprint();
-    table_->on_insert(*entry);
-    exact_->on_insert(slot, access_of(*entry));
+    cached_[key] = {bytes, slot};
+    used_ += bytes;
+    own_->insert(key, bytes);
+    exact_->on_insert(slot, access(key, bytes));
   }
 
   void evict() {
     const exact::Slot slot = exact_->take_victim();
-    Entry* const victim = table_->take_victim();
-    RC_ASSERT(victim != nullptr && slot != exact::kNoSlot);
-    RC_ASSERT(victim->key() == key_of_[slot]);
+    RC_ASSERT(slot != exact::kNoSlot);
+    RC_ASSERT(own_->take_victim() == key_of_[slot]);
     ++victims_;
     forget(cached_.find(key_of_[slot]));
   }
 
   // The value alone may make the cache too full: then nothing is replaced.
-  void replace(Cached& cached, const std::string& key) {
-    Entry* const entry = fresh(key);
-    if (used_ - cached.entry->footprint() + entry->footprint() > kCapacityBytes) return intrusive_ptr_release(entry);
-    table_->on_replace(*cached.entry, *entry);
-    if (entry->footprint() != cached.entry->footprint()) exact_->on_resize(cached.slot, access_of(*entry).size);
-    used_ += entry->footprint();
-    used_ -= cached.entry->footprint();
-    intrusive_ptr_release(std::exchange(cached.entry, entry));
+  void replace(std::uint64_t key, Cached& cached) {
+    const std::size_t bytes = some_bytes();
+    if (used_ - cached.bytes + bytes > kCapacityBytes) return;
+    own_->resize(key, bytes);
+    exact_->on_resize(cached.slot, static_cast<std::uint32_t>(bytes));
+    used_ += bytes - cached.bytes;
+    cached.bytes = bytes;
   }
 
-  void erase(std::map<std::string, Cached>::iterator at) {
-    table_->on_erase(*at->second.entry);
-    exact_->on_erase(at->second.slot);
-    forget(at);
-  }
-
-  void forget(std::map<std::string, Cached>::iterator at) {
-    used_ -= at->second.entry->footprint();
+  void forget(std::map<std::uint64_t, Cached>::iterator at) {
+    used_ -= at->second.bytes;
     key_of_.release(at->second.slot);
-    intrusive_ptr_release(at->second.entry);
     cached_.erase(at);
   }
 
   base::Random random_;
-  const std::unique_ptr<memory::EvictionPolicy> table_;
+  const std::unique_ptr<Own> own_;
   const std::unique_ptr<exact::Policy> exact_;
-  std::map<std::string, Cached> cached_;
-  exact::Slots<std::string> key_of_;
+  std::map<std::uint64_t, Cached> cached_;
+  exact::Slots<std::uint64_t> key_of_;
   std::size_t used_ = 0;
   std::uint64_t victims_ = 0;
 };
@@ -196,8 +231,10 @@ TEST_P(AgainstExact, HasTheSameVictims) {
 
 INSTANTIATE_TEST_SUITE_P(
     Policies, AgainstExact,
-    testing::Values(own<Fifo, exact::Fifo>("Fifo"), own<Lru, exact::Lru>("Lru"), own<Clock, exact::Clock>("Clock"),
-                    own<Sieve, exact::Sieve>("Sieve"), carried<exact::Lru>("Lru"), carried<exact::S3Fifo>("S3Fifo"),
+    testing::Values(sifted<Fifo, exact::Fifo>("Fifo"), sifted<Clock, exact::Clock>("Clock"),
+                    sifted<Sieve, exact::Sieve>("Sieve"),
+                    Pair{"Lru", [] { return std::make_unique<Picked>(std::make_unique<Lru>()); }, exactly<exact::Lru>()},
+                    carried<exact::Lru>("Lru"), carried<exact::S3Fifo>("S3Fifo"),
                     carried<exact::WTinyLfu>("WTinyLfu"), carried<exact::Arc>("Arc"), carried<exact::Lirs>("Lirs"),
                     carried<exact::Lhd>("Lhd"), carried<exact::Gdsf>("Gdsf"), carried_gl_cache()),
     [](const auto& test) { return test.param.name; });

@@ -1,23 +1,19 @@
-// CLOCK, also called FIFO with reinsertion or second chance: who came first leaves first, unless it was read since; then its
-// mark is taken away and it goes to the back of the queue. Corbató: "A paging experiment with the Multics system", 1969.
-// The first hit of an entry takes the shard's lock, later ones take none. What leaves, and when, is what
-// eviction/exact/clock.h says. May use memory.
+// CLOCK, also called FIFO with reinsertion or second chance: who came first leaves first, unless it was hit since; then it
+// loses its mark and is written anew at the queue's end. Corbató: "A paging experiment with the Multics system", 1969; a
+// second chance as a new place at the end, as here, and by a hand that passes, as there, are the same order.
+// May use memory.
 #pragma once
 
-#include "eviction/marking_queue.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "eviction/one_queue.h"
 
 namespace freshet::eviction {
 
-class Clock final : public MarkingQueue {
+class Clock final : public OneQueue {
  public:
-  memory::Entry* take_victim() override {
-    while (memory::Entry* const entry = queue_.pop_back()) {
-      if (!is_marked(*entry)) return entry;
-      set_marked(*entry, false);
-      queue_.push_front(*entry);
-    }
-    return nullptr;
-  }
+  int sift(std::size_t, std::uint64_t, std::uint8_t& byte) override { return unless_marked(byte, kQueue); }
 };
 
 }  // namespace freshet::eviction

@@ -2,20 +2,20 @@
 // May use memory.
 #pragma once
 
-#include "memory/queue_policy.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "eviction/one_queue.h"
 
 namespace freshet::eviction {
 
-class Fifo final : public memory::QueuePolicy {
+class Fifo final : public OneQueue {
  public:
-  void on_insert(memory::Entry& entry) override {
-    QueuePolicy::on_insert(entry);
-    entry.set_settled(true);
+  std::size_t queue_for(std::uint64_t, std::uint8_t& byte) override {
+    byte = kSettled;
+    return kQueue;
   }
-  void on_replace(memory::Entry& earlier, memory::Entry& replacement) override {
-    QueuePolicy::on_replace(earlier, replacement);
-    replacement.set_settled(true);
-  }
+  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
 };
 
 }  // namespace freshet::eviction

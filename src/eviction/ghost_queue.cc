@@ -13,8 +13,9 @@ void GhostQueue::push(std::uint32_t fingerprint, std::size_t limit) {
   take(fingerprint);
   trim(limit == 0 ? 0 : limit - 1);
   if (limit == 0) return;
-  // With more holes than ghosts, closing them makes enough room.
-  if (full()) rebuild(size_ * 2 <= ring_.size() && !ring_.empty() ? ring_.size() : std::max(kRingMin, ring_.size() * 2));
+  // If one place in eight is a hole, closing them makes enough room.
+  const bool enough = !ring_.empty() && ring_.size() - size_ >= ring_.size() / 8;
+  if (full()) rebuild(enough ? ring_.size() : std::max(kRingMin, ring_.size() * 2));
   append(fingerprint);
 }
 

@@ -15,7 +15,7 @@ namespace freshet::eviction {
 class GhostQueue {
  public:
   static constexpr std::size_t kRingMin = 16;
-  static constexpr std::size_t kRingMax = std::size_t{1} << 22;  // Two thirds of what a shard's index takes.
+  static constexpr std::size_t kRingMax = std::size_t{1} << 22;
 
   // Puts a fingerprint at the head, out of its earlier place if it has one, and keeps to `limit` by dropping from the tail.
   void push(std::uint32_t fingerprint, std::size_t limit);

@@ -12,9 +12,8 @@ namespace freshet::eviction {
 using gl_cache::GlCache;
 using gl_cache::LearningThread;
 
-std::unique_ptr<memory::EvictionPolicy> carry_gl_cache(const gl_cache::Settings& settings,
-                                                       std::shared_ptr<LearningThread> thread,
-                                                       std::size_t shard_capacity_bytes) {
+memory::ShardPolicy carry_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<LearningThread> thread,
+                                   std::size_t shard_capacity_bytes) {
   auto make = [settings = gl_cache::for_shard(settings, shard_capacity_bytes), thread = std::move(thread)] {
     return std::make_unique<GlCache>(settings, LearningThread::make_learner(thread), base::entropy());
   };

@@ -12,8 +12,7 @@
 namespace freshet::eviction {
 
 // The policy holds the thread, so that a cache that ends under its shard's lock is never the last to do so.
-std::unique_ptr<memory::EvictionPolicy> carry_gl_cache(const gl_cache::Settings& settings,
-                                                       std::shared_ptr<gl_cache::LearningThread> thread,
-                                                       std::size_t shard_capacity_bytes);
+memory::ShardPolicy carry_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<gl_cache::LearningThread> thread,
+                                   std::size_t shard_capacity_bytes);
 
 }  // namespace freshet::eviction

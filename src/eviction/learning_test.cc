@@ -16,7 +16,6 @@
 #include "eviction/gl_cache/features.h"
 #include "eviction/gl_cache/held_training.h"
 #include "eviction/policies.h"
-#include "memory/queue_policy.h"
 #include "memory/table.h"
 
 namespace freshet::eviction {
@@ -70,7 +69,7 @@ class Client {
   }
   void erase_some() {
     const auto part = random_.below(16);
-    table_.erase_if([&](const memory::Entry& entry) { return entry.hash() % 16 == part; });
+    table_.erase_if([&](const memory::Entry& entry) { return base::hash_of(entry.key()) % 16 == part; });
   }
   // Requests, erasures and replacements.
   void anything() {
@@ -209,9 +208,17 @@ TEST(LearningTable, ManyThreadsChangeAllOfItWhileItLearns) {
 }
 
 // Tells of itself what it was made with.
-class TellingPolicy final : public memory::QueuePolicy {
+class TellingPolicy final : public memory::PickingPolicy {
  public:
   explicit TellingPolicy(double number) : number_(number) {}
+  bool admit(std::uint64_t, std::size_t) override { return false; }
+  Slot on_insert(std::uint64_t, std::size_t) override { return 0; }
+  void on_hit(Slot, std::uint64_t, std::size_t) override {}
+  void on_resize(Slot, std::size_t) override {}
+  void on_erase(Slot) override {}
+  Slot take_victim() override { return kNoSlot; }
+  void set_capacity(std::size_t) override {}
+  std::size_t overhead_bytes() const override { return 0; }
   std::vector<memory::PolicyFact> describe() const override {
     using Together = memory::PolicyFact::Together;
     std::vector<memory::PolicyFact> facts{{"sum", number_}, {"greatest", number_, Together::greatest}};

@@ -25,21 +25,17 @@ namespace freshet::eviction {
 namespace {
 
 template <typename Policy>
-std::unique_ptr<memory::EvictionPolicy> own(std::size_t shard_capacity_bytes) {
-  if constexpr (std::is_constructible_v<Policy, std::size_t>) {
-    return std::make_unique<Policy>(shard_capacity_bytes);
-  } else {
-    return std::make_unique<Policy>();
-  }
+memory::ShardPolicy own(std::size_t /*shard_capacity_bytes*/) {
+  return std::make_unique<Policy>();
 }
 
 template <typename Exact>
-std::unique_ptr<memory::EvictionPolicy> carry(std::size_t shard_capacity_bytes) {
+memory::ShardPolicy carry(std::size_t shard_capacity_bytes) {
   return std::make_unique<Carried>([] { return exact::make<Exact>(base::entropy()); }, shard_capacity_bytes);
 }
 
 template <gl_cache::Settings (*kSettings)()>
-std::unique_ptr<memory::EvictionPolicy> learn(std::size_t shard_capacity_bytes) {
+memory::ShardPolicy learn(std::size_t shard_capacity_bytes) {
   return carry_gl_cache(kSettings(), gl_cache::LearningThread::of_process(), shard_capacity_bytes);
 }
 

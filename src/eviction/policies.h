@@ -1,6 +1,7 @@
-// The policies that the table can run, by name. Five keep their queues in the entries' own links, and but for LRU most of
-// their hits take no lock; the others are the simulator's objects, carried (eviction/carried.h), of which GL-Cache's learn
-// (eviction/learning.h). May use memory, eviction/exact and eviction/gl_cache.
+// The policies that the table can run, by name. Four sift segments (memory/sifting.h), and most of their hits take no lock;
+// the others pick single victims: LRU, and the simulator's objects, carried (eviction/carried.h), of which GL-Cache's learn
+// (eviction/learning.h).
+// May use memory, eviction/exact and eviction/gl_cache.
 #pragma once
 
 #include <span>

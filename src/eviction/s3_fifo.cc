@@ -1,57 +1,51 @@
 // See eviction/s3_fifo.h.
 #include "eviction/s3_fifo.h"
 
+#include <algorithm>
+
 namespace freshet::eviction {
 
-using memory::Entry;
-
-void S3Fifo::on_insert(Entry& entry) {
-  if (ghosts_.take(fingerprint_of(entry))) {
-    enter_main(entry);
-  } else {
-    entry.queue() = kSmall;
-    small_.push_front(entry);
-  }
+std::size_t S3Fifo::queue_for(std::uint64_t hash, std::uint8_t&) {
+  ++records_;
+  return ghosts_.take(static_cast<std::uint32_t>(hash)) ? kMain : kSmall;
 }
 
-void S3Fifo::on_replace(Entry& earlier, Entry& replacement) {
-  replacement.queue() = earlier.queue();
-  set_frequency(replacement, earlier.frequency());
-  queue_of(earlier).replace(earlier, replacement);
+std::uint8_t S3Fifo::on_hit(std::uint8_t byte) {
+  return with_frequency(static_cast<std::uint8_t>(std::min<unsigned>(frequency_in(byte) + 1U, kFrequencyMax)));
 }
 
-void S3Fifo::on_erase(Entry& entry) {
-  const bool earned = entry.queue() == kMain || entry.frequency() >= kFrequencyToMove;
-  queue_of(entry).remove(entry);
-  if (earned) remember(entry);
+std::size_t S3Fifo::queue_to_sift(const std::size_t (&queue_bytes)[2]) {
+  const bool from_small = queue_bytes[kSmall] >= small_bytes_ || queue_bytes[kMain] == 0;
+  return from_small && queue_bytes[kSmall] > 0 ? kSmall : kMain;
 }
 
-Entry* S3Fifo::take_victim() {
-  while (!small_.empty() || !main_.empty()) {
-    const bool from_small = !small_.empty() && (small_.bytes() >= small_bytes_ || main_.empty());
-    Entry* const tail = (from_small ? small_ : main_).pop_back();
-    if (from_small && tail->frequency() < kFrequencyToMove) {
-      remember(*tail);
-      return tail;
+int S3Fifo::sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) {
+  const std::uint8_t frequency = frequency_in(byte);
+  if (queue == kSmall) {
+    if (frequency < kFrequencyToMove) {
+      remember(hash);
+      --records_;
+      return kLeaves;
     }
-    if (!from_small && tail->frequency() == 0) return tail;
-    set_frequency(*tail, from_small ? 0 : static_cast<std::uint8_t>(tail->frequency() - 1));
-    enter_main(*tail);
+    byte = 0;
+    return kMain;
   }
-  ghosts_.trim(0);
-  return nullptr;
+  if (frequency == 0) {
+    --records_;
+    return kLeaves;
+  }
+  byte = with_frequency(static_cast<std::uint8_t>(frequency - 1));
+  return kMain;
 }
 
-void S3Fifo::set_capacity(std::size_t bytes) { small_bytes_ = bytes / kSmallPart; }
-
-void S3Fifo::enter_main(Entry& entry) {
-  entry.queue() = kMain;
-  main_.push_front(entry);
+// Being outdated does not make it cold.
+void S3Fifo::on_erase(std::size_t queue, std::uint64_t hash, std::uint8_t byte) {
+  if (queue == kMain || frequency_in(byte) >= kFrequencyToMove) remember(hash);
+  --records_;
 }
 
-void S3Fifo::remember(const Entry& entry) {
-  const std::size_t objects = small_.size() + main_.size() + 1;
-  ghosts_.push(fingerprint_of(entry), objects * (kSmallPart - 1) / kSmallPart);
+void S3Fifo::remember(std::uint64_t hash) {
+  ghosts_.push(static_cast<std::uint32_t>(hash), records_ * (kSmallPart - 1) / kSmallPart);
 }
 
 }  // namespace freshet::eviction

@@ -8,62 +8,51 @@
 //   the *ghost* queue remembers its key.
 //   Main's tail: with a count above zero it goes back to main's head, the count less one; else it leaves.
 //   A new object whose key is in the ghost queue was sent away too early: it enters main at once.
-// The ghost queue remembers as many keys as main has room for: nine tenths of the objects that the shard holds.
+// The ghost queue remembers as many keys as main has room for: nine tenths of the objects that the shard holds. The queues
+// are of segments, whose records are judged one after the other as tails.
 //
-// Two things that the paper has no need of. A changed value takes the place and the count of the one before; a write is not
+// Two things that the paper has no need of. A changed value takes the queue and the count of the one before; a write is not
 // a read. And an entry that is erased though it had earned its place (it is in main, or would have moved there) is
 // remembered as a ghost, so that it comes back to main: being outdated does not make it cold.
 //
-// Time: a hit is one increment, and none once the count is full: such entries are marked as settled. An eviction may pass
-// over objects, but only as often as hits have counted.
-// May use base and memory.
+// A hit takes the lock until the count is full, three times. May use memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "eviction/ghost_queue.h"
-#include "memory/entry_list.h"
-#include "memory/policy.h"
+#include "memory/sifting.h"
 
 namespace freshet::eviction {
 
-class S3Fifo final : public memory::EvictionPolicy {
+class S3Fifo final : public memory::SiftingPolicy {
  public:
-  static constexpr std::size_t kSmallPart = 10;         // The small queue's part of the capacity: one in so many bytes.
-  static constexpr std::uint8_t kFrequencyMax = 3;      // Two bits.
-  static constexpr std::uint8_t kFrequencyToMove = 2;   // From small to main: read more than once.
+  static constexpr std::size_t kSmallPart = 10;        // The small queue's part of the capacity: one in so many bytes.
+  static constexpr std::uint8_t kFrequencyMax = 3;     // Two bits of the record's byte.
+  static constexpr std::uint8_t kFrequencyToMove = 2;  // From small to main: read more than once.
 
-  explicit S3Fifo(std::size_t capacity_bytes) { set_capacity(capacity_bytes); }
-
-  bool admit(std::uint64_t, std::size_t) override { return true; }
-  void on_insert(memory::Entry& entry) override;
-  void on_hit(memory::Entry& entry) override {
-    if (entry.frequency() < kFrequencyMax) set_frequency(entry, static_cast<std::uint8_t>(entry.frequency() + 1));
-  }
-  void on_replace(memory::Entry& earlier, memory::Entry& replacement) override;
-  void on_erase(memory::Entry& entry) override;
-  memory::Entry* take_victim() override;
-  void set_capacity(std::size_t bytes) override;
+  std::size_t queue_for(std::uint64_t hash, std::uint8_t& byte) override;
+  std::uint8_t on_hit(std::uint8_t byte) override;
+  std::size_t queue_to_sift(const std::size_t (&queue_bytes)[2]) override;
+  int sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) override;
+  void on_erase(std::size_t queue, std::uint64_t hash, std::uint8_t byte) override;
+  void set_capacity(std::size_t bytes) override { small_bytes_ = bytes / kSmallPart; }
   std::size_t overhead_bytes() const override { return ghosts_.bytes(); }
+  void forget() override { ghosts_.trim(0); }
 
  private:
   enum Queue : std::uint8_t { kSmall, kMain };
 
-  static std::uint32_t fingerprint_of(const memory::Entry& entry) { return static_cast<std::uint32_t>(entry.hash()); }
-  memory::EntryList& queue_of(memory::Entry& entry) { return entry.queue() == kSmall ? small_ : main_; }
-  // A count that is full has nothing to gain from further hits.
-  static void set_frequency(memory::Entry& entry, std::uint8_t frequency) {
-    entry.frequency() = frequency;
-    entry.set_settled(frequency == kFrequencyMax);
+  static std::uint8_t with_frequency(std::uint8_t frequency) {
+    return static_cast<std::uint8_t>(frequency | (frequency == kFrequencyMax ? kSettled : 0));
   }
-  void enter_main(memory::Entry& entry);
-  void remember(const memory::Entry& entry);
+  static std::uint8_t frequency_in(std::uint8_t byte) { return byte & kFrequencyMax; }
+  void remember(std::uint64_t hash);
 
-  memory::EntryList small_;
-  memory::EntryList main_;
   GhostQueue ghosts_;
-  std::size_t small_bytes_ = 0;  // The small queue's part.
+  std::size_t small_bytes_ = 0;
+  std::size_t records_ = 0;  // In both queues.
 };
 
 }  // namespace freshet::eviction

@@ -13,70 +13,47 @@
 #include "base/random.h"
 #include "base/slot.h"
 #include "eviction/policies.h"
+#include "eviction/sifting_host.h"
 #include "memory/table.h"
 
 namespace freshet::eviction {
 namespace {
 
-using memory::Entry;
+constexpr std::size_t kObjectBytes = 64;
 
-// A cache of so many bytes around a policy, without the table: keys are numbers, and the victims are written down.
+// A cache of so many bytes around the policy, without the table: keys are numbers, and the victims are written down.
 class Driver {
  public:
-  explicit Driver(std::size_t capacity_bytes) : policy_(capacity_bytes), capacity_bytes_(capacity_bytes) {}
-  ~Driver() {
-    for (auto& [key, entry] : entries_) intrusive_ptr_release(entry);
-  }
+  explicit Driver(std::size_t capacity_bytes) : capacity_bytes_(capacity_bytes) { policy_.set_capacity(capacity_bytes); }
 
-  void request(std::uint64_t key, std::size_t value_bytes = 0) {
-    if (auto found = entries_.find(key); found != entries_.end()) return policy_.on_hit(*found->second);
-    Entry& entry = make(key, value_bytes);
-    while (bytes_ + entry.footprint() > capacity_bytes_) evict();
-    policy_.on_insert(entry);
-    entries_[key] = &entry;
-    bytes_ += entry.footprint();
+  void request(std::uint64_t key, std::size_t bytes = kObjectBytes) {
+    if (host_.has(key)) return host_.hit(key);
+    while (host_.bytes() + bytes > capacity_bytes_) evict();
+    host_.insert(key, bytes);
   }
-  void replace(std::uint64_t key, std::size_t value_bytes) {
-    auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    Entry& entry = make(key, value_bytes);
-    policy_.on_replace(*found->second, entry);
-    bytes_ += entry.footprint() - found->second->footprint();
-    intrusive_ptr_release(std::exchange(found->second, &entry));
-    while (bytes_ > capacity_bytes_) evict();
+  void replace(std::uint64_t key, std::size_t bytes) {
+    if (!host_.has(key)) return;
+    host_.resize(key, bytes);
+    while (host_.bytes() > capacity_bytes_) evict();
   }
   void erase(std::uint64_t key) {
-    auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    policy_.on_erase(*found->second);
-    forget(*found->second);
+    if (host_.has(key)) host_.erase(key);
   }
+  const SiftingHost& host() const { return host_; }
   const std::vector<std::uint64_t>& victims() const { return victims_; }
 
  private:
-  static Entry& make(std::uint64_t key, std::size_t value_bytes) {
-    return *Entry::make({.hash = key, .value = std::string(value_bytes, 'v'), .version = key});
-  }
   void evict() {
-    Entry* victim = policy_.take_victim();
-    RC_ASSERT(victim != nullptr);
-    victims_.push_back(victim->version());
-    forget(*victim);
-  }
-  void forget(Entry& entry) {
-    bytes_ -= entry.footprint();
-    entries_.erase(entry.version());
-    intrusive_ptr_release(&entry);
+    const auto victim = host_.take_victim();
+    RC_ASSERT(victim.has_value());
+    victims_.push_back(*victim);
   }
 
   S3Fifo policy_;
+  SiftingHost host_{policy_};
   const std::size_t capacity_bytes_;
-  std::size_t bytes_ = 0;
-  std::map<std::uint64_t, Entry*> entries_;
   std::vector<std::uint64_t> victims_;
 };
-
-const std::size_t kEntryBytes = Entry::footprint_of(0, 0);
 
 // Room for four. Queues are written head first.
 //   AAABCD            small DCBA (A counted 2)
@@ -94,37 +71,32 @@ const std::size_t kEntryBytes = Entry::footprint_of(0, 0);
 //                               small -     main CEBA   ghosts HF
 //   I: small is empty; A is spared for its hit, B leaves
 TEST(S3Fifo, ATraceWorkedOutByHand) {
-  Driver cache(4 * kEntryBytes);
+  Driver cache(4 * kObjectBytes);
   for (const char key : std::string("AAABCDEFBGACEHFCI")) cache.request(static_cast<std::uint64_t>(key));
   EXPECT_EQ(std::string(cache.victims().begin(), cache.victims().end()), "BCDEFGCHFB");
 }
 
 TEST(S3Fifo, OneHitIsNotEnoughToStay) {
-  Driver cache(4 * kEntryBytes);
+  Driver cache(4 * kObjectBytes);
   for (const char key : std::string("AABCDE")) cache.request(static_cast<std::uint64_t>(key));
   EXPECT_EQ(cache.victims(), std::vector<std::uint64_t>{'A'});
 }
 
 TEST(S3Fifo, AnEntryIsSettledWhileItsCountIsFull) {
-  S3Fifo policy(1 << 20);
-  const memory::EntryRef entry(Entry::make({.hash = 1}), /*add_ref=*/false);
-  const memory::EntryRef replacement(Entry::make({.hash = 1}), /*add_ref=*/false);
-  auto& first = const_cast<Entry&>(*entry);
-  auto& second = const_cast<Entry&>(*replacement);
-  policy.on_insert(first);
+  S3Fifo policy;
+  std::uint8_t byte = 0;
   for (int hits = 0; hits < S3Fifo::kFrequencyMax; ++hits) {
-    EXPECT_FALSE(first.settled()) << hits;
-    policy.on_hit(first);
+    EXPECT_FALSE(byte & S3Fifo::kSettled) << hits;
+    byte = policy.on_hit(byte);
   }
-  EXPECT_TRUE(first.settled());
-  policy.on_replace(first, second);
-  EXPECT_TRUE(second.settled());
-  EXPECT_EQ(policy.take_victim(), &second) << "to main, its count cleared, and out";
-  EXPECT_FALSE(second.settled());
+  EXPECT_TRUE(byte & S3Fifo::kSettled);
+  EXPECT_EQ(policy.on_hit(byte), byte);
+  EXPECT_GE(policy.sift(0, 1, byte), 0) << "to main, its count cleared";
+  EXPECT_FALSE(byte & S3Fifo::kSettled);
 }
 
 TEST(S3Fifo, AnErasedEntryThatHadEarnedItsPlaceComesBackToMain) {
-  Driver cache(4 * kEntryBytes);
+  Driver cache(4 * kObjectBytes);
   for (const char key : std::string("AAABCD")) cache.request(static_cast<std::uint64_t>(key));
   cache.erase('A');
   cache.erase('B');
@@ -139,12 +111,11 @@ class Reference {
  public:
   explicit Reference(std::size_t capacity_bytes) : capacity_(capacity_bytes) {}
 
-  void request(std::uint64_t key, std::size_t value_bytes) {
+  void request(std::uint64_t key, std::size_t bytes) {
     if (auto found = objects_.find(key); found != objects_.end()) {
       found->second.frequency = std::min(found->second.frequency + 1, 3);
       return;
     }
-    const std::size_t bytes = Entry::footprint_of(0, value_bytes);
     while (total() + bytes > capacity_) evict();
     const auto ghost = std::find(ghosts_.begin(), ghosts_.end(), key);
     const bool main = ghost != ghosts_.end();
@@ -152,9 +123,9 @@ class Reference {
     objects_[key] = {bytes, 0, main};
     (main ? main_ : small_).push_front(key);
   }
-  void replace(std::uint64_t key, std::size_t value_bytes) {
+  void replace(std::uint64_t key, std::size_t bytes) {
     if (!objects_.contains(key)) return;
-    objects_[key].bytes = Entry::footprint_of(0, value_bytes);
+    objects_[key].bytes = bytes;
     while (total() > capacity_) evict();
   }
   void erase(std::uint64_t key) {
@@ -227,24 +198,24 @@ class Reference {
 TEST(S3Fifo, ChoosesTheReferencesVictims) {
   EXPECT_TRUE(rc::check("random traces", [] {
     base::Random random(*rc::gen::arbitrary<std::uint64_t>());
-    const std::size_t capacity = kEntryBytes * (5 + random.below(60));
+    const std::size_t capacity = kObjectBytes * (5 + random.below(60));
     const std::uint64_t keys = 5 + random.below(200);
-    const std::size_t value_bytes_max = 1 + random.below(200);
+    const std::size_t more_bytes_max = 1 + random.below(200);
     Driver cache(capacity);
     Reference reference(capacity);
     for (int step = 0; step < 1'500; ++step) {
       const std::uint64_t key = random.below(1 + random.below(keys));  // Low numbers more often.
-      const std::size_t value_bytes = random.below(value_bytes_max);
+      const std::size_t bytes = kObjectBytes + random.below(more_bytes_max);
       const std::uint64_t kind = random.below(20);
       if (kind == 0) {
         cache.erase(key);
         reference.erase(key);
       } else if (kind == 1) {
-        cache.replace(key, value_bytes);
-        reference.replace(key, value_bytes);
+        cache.replace(key, bytes);
+        reference.replace(key, bytes);
       } else {
-        cache.request(key, value_bytes);
-        reference.request(key, value_bytes);
+        cache.request(key, bytes);
+        reference.request(key, bytes);
       }
       RC_ASSERT(cache.victims() == reference.victims());
     }
@@ -262,7 +233,7 @@ int hot_keys_after_a_scan(memory::PolicyFactory policy) {
   const std::string value(100, 'v');
   const auto hash_of = [](const std::string& key) { return base::hash_of(key); };
   const auto read = [&](const std::string& key) {
-    if (table.visit(key, hash_of(key), [](const Entry&) {})) return true;
+    if (table.visit(key, hash_of(key), [](const memory::Entry&) {})) return true;
     table.insert({.key = key, .hash = hash_of(key), .value = value});
     return false;
   };

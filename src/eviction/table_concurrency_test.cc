@@ -84,7 +84,7 @@ class Worker {
     } else if (kind < 990) {
       table_.erase(key, hash);
     } else if (kind < 994) {
-      table_.erase_if([&](const Entry& entry) { return entry.hash() % 3 == number % 3; });
+      table_.erase_if([&](const Entry& entry) { return base::hash_of(entry.key()) % 3 == number % 3; });
     } else if (kind < 997) {
       table_.set_policy(table_policy(kPolicies[random_.below(kPolicies.size())])->make);
     } else {

@@ -1,61 +1,36 @@
-// Making and destroying entries, and what they cost. See memory/entry.h.
+// Pinning. See memory/entry.h.
 #include "memory/entry.h"
 
-#include <cassert>
-#include <cstring>
+#include <algorithm>
 #include <new>
 
-#include "memory/block_pool.h"
+#include "memory/outside_value.h"
 
 namespace freshet::memory {
 
-bool Entry::is_outlined(std::size_t payload_bytes) { return !BlockPool::stays_mapped(sizeof(Entry) + payload_bytes); }
-
-std::size_t Entry::footprint_of(std::size_t key_bytes, std::size_t value_bytes) {
-  const std::size_t payload_bytes = key_bytes + value_bytes;
-  const std::size_t own = BlockPool::footprint_of(block_bytes_of(payload_bytes));
-  return is_outlined(payload_bytes) ? own + BlockPool::footprint_of(payload_bytes) : own;
+EntryRef Entry::pin() const {
+  const std::size_t payload_bytes = key_.size() + (is_outside() ? 0 : value_.size());
+  auto* const block = static_cast<char*>(operator new(sizeof(PinnedEntry) + payload_bytes));
+  char* const key = block + sizeof(PinnedEntry);
+  char* const behind_key = std::ranges::copy(key_, key).out;
+  if (!is_outside()) std::ranges::copy(value_, behind_key);
+  const char* const value = is_outside() ? value_.data() : behind_key;
+  return EntryRef(new (block) PinnedEntry({key, key_.size()}, {value, value_.size()}, head_));
 }
 
-Entry* Entry::make(const NewEntry& from) {
-  const std::size_t payload_bytes = from.key.size() + from.value.size();
-  assert(payload_bytes <= kPayloadBytesMax);
-  BlockPool& pool = BlockPool::shared();
-  void* const block = pool.allocate(block_bytes_of(payload_bytes));
-  char* payload = static_cast<char*>(block) + sizeof(Entry);
-  const bool outlined = is_outlined(payload_bytes);
-  if (outlined) {
-    try {
-      payload = static_cast<char*>(pool.allocate(payload_bytes));
-    } catch (const std::bad_alloc&) {
-      pool.free(block, block_bytes_of(payload_bytes));
-      throw;
-    }
-  }
-  if (!from.key.empty()) std::memcpy(payload, from.key.data(), from.key.size());
-  if (!from.value.empty()) std::memcpy(payload + from.key.size(), from.value.data(), from.value.size());
-  return new (block) Entry(from, outlined ? payload : nullptr);
+PinnedEntry::PinnedEntry(std::string_view key, std::string_view value, const Head& head) : Entry(key, value, head) {
+  if (head.witness) intrusive_ptr_add_ref(head.witness);
+  if (head.outside) OutsideValue::hold(value);
 }
 
-Entry::Entry(const NewEntry& from, char* outlined)
-    : hash_(from.hash),
-      witness_(from.witness.get()),
-      version_(from.version),
-      expires_at_ms_(from.expires_at_ms),
-      key_bytes_(static_cast<std::uint32_t>(from.key.size())),
-      value_bytes_(static_cast<std::uint32_t>(from.value.size())),
-      shape_(static_cast<std::uint8_t>((from.present ? kPresent : 0) | (outlined ? kOutlined : 0))) {
-  if (witness_) intrusive_ptr_add_ref(witness_);
-  if (outlined) outlined_payload() = outlined;
+PinnedEntry::~PinnedEntry() {
+  if (head().witness) intrusive_ptr_release(head().witness);
+  if (head().outside) OutsideValue::release(value());
 }
 
-void Entry::destroy(const Entry* entry) {
-  BlockPool& pool = BlockPool::shared();
-  const std::size_t payload_bytes = entry->payload_bytes();
-  if (entry->shape_ & kOutlined) pool.free(entry->outlined_payload(), payload_bytes);
-  if (entry->witness_) intrusive_ptr_release(entry->witness_);
-  entry->~Entry();
-  pool.free(const_cast<Entry*>(entry), block_bytes_of(payload_bytes));
+void PinnedEntry::destroy(const PinnedEntry* entry) {
+  entry->~PinnedEntry();
+  operator delete(const_cast<PinnedEntry*>(entry));
 }
 
 }  // namespace freshet::memory

@@ -1,12 +1,5 @@
-// A cached entry: one immutable block of memory with its header, key and value, counted by references. The table holds one
-// reference; a reader that pins an entry holds another and may keep it after it has left the table.
-//
-// Everything that a reader sees never changes once the entry is made. What the eviction policy keeps in it (the queue's
-// links, its mark, the frequency) is touched only under the lock of the shard that holds it.
-//
-// Readers without the lock (memory/unlocked_reader.h) may still be reading when the entry is gone. So its block comes from
-// memory that stays mapped; a payload of a size for which the pool has none stands outlined, in a block of its own that such
-// readers leave alone. May use base only.
+// An entry: what is cached of a key, as those see it who bring it in, look at it under a shard's lock, copy it without the
+// lock, or pin it. How it is kept is another matter (memory/segments/record.h). May use memory/mapped.
 #pragma once
 
 #include <atomic>
@@ -15,7 +8,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "memory/unlocked_read.h"
 #include "memory/witness.h"
 
 namespace freshet::memory {
@@ -32,114 +24,68 @@ struct NewEntry {
   bool written = false;    // A write or a change brings it in; else a read that found nothing.
 };
 
+// What is known of an entry whose value was copied; of a value larger than the buffer nothing is.
+struct EntryCopy {
+  bool present = false;
+  std::size_t value_bytes = 0;
+  std::uint64_t version = 0;
+};
+
+class PinnedEntry;
+using EntryRef = boost::intrusive_ptr<const PinnedEntry>;
+
+// A view of one. It means something for as long as the shard's lock is held, or the entry is pinned.
 class Entry {
  public:
-  // Key and value together: their sizes are kept in 32 bits.
-  static constexpr std::size_t kPayloadBytesMax = UINT32_MAX;
-
-  // A fresh entry with one reference, which is the caller's. The payload is at most kPayloadBytesMax.
-  static Entry* make(const NewEntry& from);
-
-  // What an entry costs: its block as the pool rounds it (memory/block_pool.h).
-  static std::size_t footprint_of(std::size_t key_bytes, std::size_t value_bytes);
-
-  Entry(const Entry&) = delete;
-  Entry& operator=(const Entry&) = delete;
-
-  std::string_view key() const { return {payload(), key_bytes_}; }
-  std::string_view value() const { return {payload() + key_bytes_, value_bytes_}; }
-  std::uint64_t hash() const { return hash_; }
-  std::uint64_t version() const { return version_; }
-  std::int64_t expires_at_ms() const { return expires_at_ms_; }
-  bool present() const { return shape_ & kPresent; }
-  const Witness* witness() const { return witness_; }
-  std::size_t footprint() const { return footprint_of(key_bytes_, value_bytes_); }
-
-  bool is(std::string_view key, std::uint64_t hash) const { return hash_ == hash && this->key() == key; }
-
-  // For the eviction policy, under the shard's lock: a counter and a mark whose meaning is the policy's own, 0 at first; and
-  // for one that keeps no lists of entries (memory/entry_list.h) a number in place of the links. It is taken back by
-  // clear_slot() before the entry is forgotten.
-  std::uint8_t& frequency() { return frequency_; }
-  std::uint8_t& queue() { return queue_; }
-  std::uint32_t slot() const { return slot_; }
-  void set_slot(std::uint32_t slot) { slot_ = slot; }
-  void clear_slot() { towards_front_ = nullptr; }
-  // Settled: the policy has nothing to do at this entry's next hit, so that it need not be told (memory/policy.h).
-  bool settled() const { return settled_.load(std::memory_order_relaxed); }
-  void set_settled(bool settled) { settled_.store(settled, std::memory_order_relaxed); }
-
-  // What a reader without the lock sees of the header, which may be anything until it has validated it.
-  struct Glimpse {
-    std::uint64_t hash;
-    const Witness* witness;
-    std::uint64_t version;
-    std::int64_t expires_at_ms;
-    std::uint32_t key_bytes;
-    std::uint32_t value_bytes;
-    bool present;
-    bool outlined;
-    bool settled;
+  struct Head {
+    std::uint64_t version = 0;
+    std::int64_t expires_at_ms = 0;
+    const Witness* witness = nullptr;
+    bool present = true;
+    bool outside = false;  // The value has a block of its own (memory/outside_value.h).
   };
-  Glimpse glimpse() const {
-    const std::uint8_t shape = peek(shape_);
-    return {peek(hash_),        peek(witness_),         peek(version_),          peek(expires_at_ms_), peek(key_bytes_),
-            peek(value_bytes_), (shape & kPresent) != 0, (shape & kOutlined) != 0, peek(settled_)};
-  }
-  // The key and behind it the value, unless outlined.
-  const char* inline_payload() const { return reinterpret_cast<const char*>(this) + sizeof(Entry); }
 
-  // Brings the lines that a hit reads towards the processor together, instead of one after the other.
-  void prefetch() const {
-    const char* block = reinterpret_cast<const char*>(this);
-    for (std::size_t offset = 0; offset < kPrefetchBytes; offset += kLineBytes) __builtin_prefetch(block + offset);
-  }
+  Entry(std::string_view key, std::string_view value, const Head& head) : key_(key), value_(value), head_(head) {}
+
+  std::string_view key() const { return key_; }
+  std::string_view value() const { return value_; }
+  std::uint64_t version() const { return head_.version; }
+  std::int64_t expires_at_ms() const { return head_.expires_at_ms; }
+  bool present() const { return head_.present; }
+  const Witness* witness() const { return head_.witness; }
+  bool is_outside() const { return head_.outside; }
+
+  // One that stays. Key and value are copied, but for a value with a block of its own, which is shared.
+  EntryRef pin() const;
+
+ protected:
+  Entry(const Entry&) = default;
+  const Head& head() const { return head_; }
 
  private:
-  friend class EntryList;
-  friend void intrusive_ptr_add_ref(const Entry* entry) { entry->references_.fetch_add(1, std::memory_order_relaxed); }
-  friend void intrusive_ptr_release(const Entry* entry) {
+  std::string_view key_;
+  std::string_view value_;
+  Head head_;
+};
+
+// An entry that a reader keeps, whatever becomes of the table's. Reference-counted, thread-safe.
+class PinnedEntry final : public Entry {
+ public:
+  PinnedEntry(const PinnedEntry&) = delete;
+  PinnedEntry& operator=(const PinnedEntry&) = delete;
+
+ private:
+  friend class Entry;
+  friend void intrusive_ptr_add_ref(const PinnedEntry* entry) { entry->references_.fetch_add(1, std::memory_order_relaxed); }
+  friend void intrusive_ptr_release(const PinnedEntry* entry) {
     if (entry->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(entry);
   }
 
-  static constexpr std::size_t kLineBytes = 64;
-  static constexpr std::size_t kPrefetchBytes = 3 * kLineBytes;  // The header, and a key and value of some 100 bytes.
+  PinnedEntry(std::string_view key, std::string_view value, const Head& head);
+  ~PinnedEntry();
+  static void destroy(const PinnedEntry* entry);
 
-  enum Shape : std::uint8_t { kPresent = 1, kOutlined = 2 };
-
-  Entry(const NewEntry& from, char* outlined);
-  ~Entry() = default;
-  static void destroy(const Entry* entry);
-  static bool is_outlined(std::size_t payload_bytes);
-  // The entry's own block, which ends with the payload or with where that is.
-  static std::size_t block_bytes_of(std::size_t payload_bytes) {
-    return sizeof(Entry) + (is_outlined(payload_bytes) ? sizeof(char*) : payload_bytes);
-  }
-
-  std::size_t payload_bytes() const { return std::size_t{key_bytes_} + value_bytes_; }
-  char*& outlined_payload() const { return *reinterpret_cast<char**>(const_cast<char*>(inline_payload())); }
-  const char* payload() const { return shape_ & kOutlined ? outlined_payload() : inline_payload(); }
-
-  // One cache line in all; the payload follows.
-  const std::uint64_t hash_;
-  const Witness* const witness_;  // Counted.
-  const std::uint64_t version_;
-  const std::int64_t expires_at_ms_;
-  const std::uint32_t key_bytes_;
-  const std::uint32_t value_bytes_;
-  mutable std::atomic<std::uint32_t> references_{1};
-  const std::uint8_t shape_;
-  std::uint8_t frequency_ = 0;
-  std::uint8_t queue_ = 0;
-  std::atomic<bool> settled_{false};
-  union {
-    Entry* towards_front_ = nullptr;
-    std::uint32_t slot_;
-  };
-  Entry* towards_back_ = nullptr;
+  mutable std::atomic<std::uint32_t> references_{0};
 };
-static_assert(sizeof(Entry) == 64 && alignof(Entry) <= 16);
-
-using EntryRef = boost::intrusive_ptr<const Entry>;
 
 }  // namespace freshet::memory

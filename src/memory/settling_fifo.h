@@ -2,39 +2,42 @@
 // those that did are counted. May use memory.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
-#include "memory/queue_policy.h"
 #include "memory/table.h"
 
 namespace freshet::memory {
 
-class SettlingFifo final : public QueuePolicy {
+class SettlingFifo final : public SiftingPolicy {
  public:
   // `hits` is added to under the shard's lock.
-  explicit SettlingFifo(std::uint64_t& hits) : hits_(hits) {}
+  explicit SettlingFifo(std::uint64_t* hits = nullptr) : hits_(hits) {}
 
-  void on_insert(Entry& entry) override {
-    QueuePolicy::on_insert(entry);
-    entry.set_settled(true);
+  std::size_t queue_for(std::uint64_t, std::uint8_t& byte) override {
+    byte = kSettled;
+    return 0;
   }
-  void on_hit(Entry&) override { ++hits_; }
-  void on_replace(Entry& earlier, Entry& replacement) override {
-    QueuePolicy::on_replace(earlier, replacement);
-    replacement.set_settled(true);
+  std::uint8_t on_hit(std::uint8_t byte) override {
+    if (hits_) ++*hits_;
+    return byte;
   }
+  std::size_t queue_to_sift(const std::size_t (&)[2]) override { return 0; }
+  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
+  std::size_t overhead_bytes() const override { return 0; }
 
  private:
-  std::uint64_t& hits_;
+  std::uint64_t* const hits_;
 };
 
-// A table whose policies count in `hits`: with more than one shard, from one thread only.
-inline TableOptions settling_table(std::size_t capacity_bytes, unsigned shards, std::uint64_t& hits) {
+// `hits` is counted by one thread, or with one shard.
+inline TableOptions settling_table(std::size_t capacity_bytes, unsigned shards, std::uint64_t* hits = nullptr) {
   TableOptions options;
   options.capacity_bytes = capacity_bytes;
   options.shards = shards;
-  options.policy = [&hits](std::size_t) { return std::make_unique<SettlingFifo>(hits); };
+  options.policy = [hits](std::size_t) { return std::make_unique<SettlingFifo>(hits); };
   return options;
 }
 

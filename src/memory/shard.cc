@@ -1,170 +1,257 @@
-// Changing a shard. See memory/shard.h.
+// Changing a shard: what comes in and what goes. See memory/shard.h.
 #include "memory/shard.h"
 
-#include <algorithm>
 #include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "base/growth.h"
 
 namespace freshet::memory {
+namespace {
 
-void Shard::start(std::size_t capacity_bytes, std::unique_ptr<EvictionPolicy> policy) {
-  assert(policy && !policy_);
-  policy_ = std::move(policy);
-  capacity_bytes_ = capacity_bytes;
-  tell_capacity(bytes_beside_entries());
+segments::Contents contents_of(const NewEntry& entry) {
+  return {.key = entry.key,
+          .value = entry.value,
+          .version = entry.version,
+          .expires_at_ms = entry.expires_at_ms,
+          .present = entry.present};
 }
+
+}  // namespace
+
+void Shard::start(std::shared_ptr<SegmentPool> pool, std::size_t capacity_bytes, ShardPolicy policy) {
+  assert(!log_);
+  pool_ = std::move(pool);
+  capacity_bytes_ = capacity_bytes;
+  take_policy(std::move(policy));
+  log_ = make_log();
+  tell_capacity();
+}
+
+void Shard::take_policy(ShardPolicy policy) {
+  if (auto* const sifting = std::get_if<std::unique_ptr<SiftingPolicy>>(&policy)) sifting_ = std::move(*sifting);
+  if (auto* const picking = std::get_if<std::unique_ptr<PickingPolicy>>(&policy)) picking_ = std::move(*picking);
+  assert(!sifting_ != !picking_);
+}
+
+std::unique_ptr<segments::SegmentLog> Shard::make_log() const { return std::make_unique<SegmentLog>(*pool_, tail_bytes()); }
 
 Shard::~Shard() {
-  Leaving leaving;
-  if (policy_) erase_if([](const Entry&) { return true; }, leaving);
+  if (!log_) return;
+  log_->for_each([&](Record record, const Head& head) {
+    if (head.outside) drop_outside(record.value(head));
+  });
 }
 
-bool Shard::has_room_for(const Entry& fresh) const {
-  const std::size_t after = entry_bytes_ + fresh.footprint() + index_.bytes_after_insert() + policy_->overhead_bytes();
-  return after <= capacity_bytes_ && index_.size() < Index::kEntriesMax;
+char* Shard::find(std::string_view key, std::uint64_t hash) const {
+  return index_.find(hash, [&](char* at) {
+    const Record record(at);
+    return record.key(record.head()) == key;
+  });
 }
 
-bool Shard::insert(Entry& fresh, Leaving& leaving) {
+void Shard::prefetch_entry(std::uint64_t hash) const {
+  const Sequence::Value begun = sequence_.now();
+  const char* const record =
+      index_.guess(hash, [&] { return !Sequence::is_changing(begun) && sequence_.is_still(begun); });
+  // The head, and a key and value of some 100 bytes.
+  for (std::size_t line = 0; record && line < 3; ++line) __builtin_prefetch(record + line * 64);
+}
+
+bool Shard::insert(const NewEntry& entry) {
   const Change change(*this);
-  if (Entry* earlier = index_.find(fresh.key(), fresh.hash())) {
-    index_.replace(*earlier, fresh);
-    policy_->on_replace(*earlier, fresh);
-    entry_bytes_ += fresh.footprint();
-    entry_bytes_ -= earlier->footprint();
-    leaving.add(*earlier);
-  } else {
-    if (!policy_->admit(fresh.hash(), fresh.footprint())) {
-      leaving.add(fresh);
-      ++declined_;
-      settle(leaving);
-      return false;
+  const bool taken = replace_or_add(entry);
+  if (taken) ++counts_.inserted;
+  settle();
+  return taken;
+}
+
+bool Shard::replace_or_add(const NewEntry& entry) {
+  char* const found = find(entry.key, entry.hash);
+  if (!found) {
+    if (picking_) {
+      admitted_ = true;
+      if (!picking_->admit(entry.hash, Record::bytes_of(contents_of(entry)) + sizeof(Slot))) {
+        ++counts_.declined;
+        return false;
+      }
     }
-    while (!has_room_for(fresh)) {
-      if (evict_one(leaving)) continue;
-      leaving.add(fresh);
-      ++too_large_;
-      settle(leaving);
-      return false;
-    }
-    index_.insert(fresh);
-    policy_->on_insert(fresh);
-    entry_bytes_ += fresh.footprint();
+    std::uint8_t byte = 0;
+    const std::size_t queue = picking_ ? 0 : sifting_->queue_for(entry.hash, byte);
+    return write(entry, queue, byte);
   }
-  ++inserted_;
-  settle(leaving);
+  const Record record(found);
+  const Head head = record.head();
+  if (overwrite(record, head, entry)) return true;
+  if (picking_) {
+    at_slot_[replaced_ = slot_of(record, head)] = nullptr;
+    admitted_ = false;
+  }
+  const std::size_t queue = queue_of(record);
+  leave(record, head, entry.hash);
+  const bool taken = write(entry, queue, head.policy);
+  if (!taken) ++counts_.evicted;  // The earlier one.
+  return taken;
+}
+
+// In place, if the record has exactly the room: its queue and its byte stay.
+bool Shard::overwrite(Record record, const Head& head, const NewEntry& entry) {
+  Contents contents = contents_of(entry);
+  if (head.outside || Record::bytes_of(contents) != head.bytes()) return false;
+  contents.witness = witnesses_.use(entry.witness);
+  if (entry.witness && contents.witness == 0) return false;
+  witnesses_.give_back(head.witness);
+  Record::write(contents, record.address());
+  record.set_policy(head.policy);
   return true;
 }
 
-void Shard::refuse(std::string_view key, std::uint64_t hash, Leaving& leaving) {
-  const Change change(*this);
-  ++too_large_;
-  if (Entry* entry = index_.find(key, hash)) take_out(*entry, leaving);
-  settle(leaving);
-}
-
-bool Shard::erase(std::string_view key, std::uint64_t hash, Leaving& leaving) {
-  const Change change(*this);
-  Entry* entry = index_.find(key, hash);
-  if (!entry) return false;
-  take_out(*entry, leaving);
-  settle(leaving);
+bool Shard::write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_byte) {
+  Contents contents = contents_of(entry);
+  char* const room =
+      prepare(entry, contents) ? make_room(queue, Record::bytes_of(contents) + tail_bytes()) : nullptr;
+  if (!room) {
+    witnesses_.give_back(contents.witness);
+    if (contents.outside) drop_outside({contents.outside, entry.value.size()});
+    forget_new(entry.hash, queue, policy_byte);
+    ++counts_.too_large;
+    return false;
+  }
+  Record::write(contents, room);
+  Record(room).set_policy(policy_byte);
+  queue_bytes_[queue] += cost_of(Record(room).head());
+  index_.insert(entry.hash, room, kHashOf);
+  if (picking_) take_slot(entry.hash, Record(room));
   return true;
 }
 
-std::size_t Shard::erase_if(base::FunctionRef<bool(const Entry&)> leaves, Leaving& leaving) {
+// Whatever the record refers to. False if it, or that, has no room.
+bool Shard::prepare(const NewEntry& entry, Contents& contents) {
+  const std::size_t inline_bytes_max = log_->record_bytes_max() / kRecordsASegmentMin;
+  if (Record::bytes_of(contents) > inline_bytes_max && entry.value.size() > sizeof(char*) && !put_outside(contents)) {
+    return false;
+  }
+  if (Record::bytes_of(contents) + tail_bytes() > log_->record_bytes_max()) return false;
+  contents.witness = witnesses_.use(entry.witness);
+  return contents.witness != 0 || !entry.witness;
+}
+
+bool Shard::put_outside(Contents& contents) {
+  const std::size_t footprint = OutsideValue::footprint_of(contents.value.size());
+  while (!fits(footprint + pool_->segment_bytes()) && shed()) continue;
+  if (!fits(footprint)) return false;
+  contents.outside = OutsideValue::make(contents.value).data();
+  outside_bytes_ += footprint;
+  return true;
+}
+
+void Shard::drop_outside(std::string_view value) {
+  outside_bytes_ -= OutsideValue::footprint_of(value.size());
+  OutsideValue::release(value);
+}
+
+Shard::Slot Shard::slot_of(Record record, const Head& head) const {
+  Slot slot;
+  std::memcpy(&slot, record.address() + head.bytes(), sizeof slot);
+  return slot;
+}
+
+void Shard::give_slot(Record record, const Head& head, Slot slot) {
+  std::memcpy(record.address() + head.bytes(), &slot, sizeof slot);
+  if (slot >= at_slot_.size()) base::grow_to(at_slot_, slot + 1);
+  at_slot_[slot] = record.address();
+}
+
+// That of the record whose place it takes, unless the policy has picked that meanwhile.
+void Shard::take_slot(std::uint64_t hash, Record record) {
+  const Head head = record.head();
+  Slot slot = std::exchange(replaced_, PickingPolicy::kNoSlot);
+  if (slot != PickingPolicy::kNoSlot) {
+    picking_->on_resize(slot, cost_of(head));
+  } else {
+    if (!admitted_) picking_->admit(hash, cost_of(head));
+    slot = picking_->on_insert(hash, cost_of(head));
+  }
+  give_slot(record, head, slot);
+}
+
+// The policy knows it, or what it was to replace, already.
+void Shard::forget_new(std::uint64_t hash, std::size_t queue, std::uint8_t policy_byte) {
+  if (sifting_) return sifting_->on_erase(queue, hash, policy_byte);
+  const Slot slot = std::exchange(replaced_, PickingPolicy::kNoSlot);
+  if (slot != PickingPolicy::kNoSlot) picking_->on_erase(slot);
+}
+
+void Shard::refuse(std::string_view key, std::uint64_t hash) {
+  const Change change(*this);
+  ++counts_.too_large;
+  if (char* const found = find(key, hash)) take_out(Record(found));
+  settle();
+}
+
+bool Shard::erase(std::string_view key, std::uint64_t hash) {
+  const Change change(*this);
+  char* const found = find(key, hash);
+  if (!found) return false;
+  take_out(Record(found));
+  settle();
+  return true;
+}
+
+std::size_t Shard::erase_if(base::FunctionRef<bool(const Entry&)> leaves) {
   const Change change(*this);
   const std::size_t before = index_.size();
-  index_.erase_if([&](Entry& entry) {
-    if (!leaves(entry)) return false;
-    policy_->on_erase(entry);
-    entry_bytes_ -= entry.footprint();
-    leaving.add(entry);
-    return true;
+  log_->for_each([&](Record record, const Head& head) {
+    if (leaves(view_of(record, head))) take_out(record);
   });
   const std::size_t left = before - index_.size();
-  erased_ += left;
-  settle(leaving);
+  settle();
   return left;
 }
 
-void Shard::set_capacity(std::size_t bytes, Leaving& leaving) {
-  const Change change(*this);
-  capacity_bytes_ = bytes;
-  tell_capacity(bytes_beside_entries());
-  settle(leaving);
+// For another reason than room.
+void Shard::take_out(Record record) {
+  const Head head = record.head();
+  const std::uint64_t hash = hash_of(record, head);
+  leave_policy(record, head, hash, queue_of(record));
+  leave(record, head, hash);
+  ++counts_.erased;
 }
 
-std::unique_ptr<EvictionPolicy> Shard::set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving) {
-  const Change change(*this);
-  EntryList entries;
-  while (Entry* const entry = policy_->take_victim()) entries.push_front(*entry);
-  policy_.swap(policy);
-  told_bytes_ = 0;
-  tell_capacity(bytes_beside_entries());
-  while (Entry* const entry = entries.pop_back()) {
-    entry->frequency() = entry->queue() = 0;
-    entry->set_settled(false);
-    policy_->admit(entry->hash(), entry->footprint());  // Nobody is declined who is there already.
-    policy_->on_insert(*entry);
-  }
-  settle(leaving);
-  return policy;
+void Shard::leave_policy(Record record, const Head& head, std::uint64_t hash, std::size_t queue) {
+  if (!picking_) return sifting_->on_erase(queue, hash, head.policy);
+  const Slot slot = slot_of(record, head);
+  at_slot_[slot] = nullptr;
+  picking_->on_erase(slot);
 }
 
-void Shard::take_out(Entry& entry, Leaving& leaving) {
-  policy_->on_erase(entry);
-  index_.erase(entry);
-  entry_bytes_ -= entry.footprint();
-  leaving.add(entry);
-  ++erased_;
+void Shard::leave(Record record, const Head& head, std::uint64_t hash) {
+  index_.erase(hash, record.address());
+  let_go(record, head, queue_of(record));
+  log_->kill(record, head);
 }
 
-bool Shard::evict_one(Leaving& leaving) {
-  Entry* const victim = policy_->take_victim();
-  if (!victim) return false;
-  index_.erase(*victim);
-  entry_bytes_ -= victim->footprint();
-  leaving.add(*victim);
-  ++evicted_;
-  return true;
-}
-
-// What every change ends with. The index and the policy's own memory change in steps, so that even an erasure may leave
-// the shard with more than it may hold.
-void Shard::settle(Leaving& leaving) {
-  index_.shrink_if_sparse();
-  std::size_t beside = bytes_beside_entries();
-  while (entry_bytes_ + beside > capacity_bytes_) {
-    const bool evicted = evict_one(leaving);
-    index_.shrink_if_sparse();
-    beside = bytes_beside_entries();
-    if (!evicted) break;
-  }
-  tell_capacity(beside);
-}
-
-void Shard::tell_capacity(std::size_t bytes_beside_entries) {
-  const std::size_t bytes = capacity_bytes_ - std::min(capacity_bytes_, bytes_beside_entries);
-  if (bytes == told_bytes_) return;
-  told_bytes_ = bytes;
-  policy_->set_capacity(bytes);
+// What a record holds beside its own bytes.
+void Shard::let_go(Record record, const Head& head, std::size_t queue) {
+  queue_bytes_[queue] -= cost_of(head);
+  witnesses_.give_back(head.witness);
+  if (head.outside) drop_outside(record.value(head));
 }
 
 std::vector<PolicyFact> Shard::describe_policy() const {
-  std::lock_guard hold(lock_);
-  return policy_->describe();
+  const std::lock_guard hold(lock_);
+  return picking_ ? picking_->describe() : std::vector<PolicyFact>();
 }
 
 ShardStats Shard::stats() const {
-  std::lock_guard hold(lock_);
-  return {.entries = index_.size(),
-          .bytes = entry_bytes_ + bytes_beside_entries(),
-          .entry_bytes = entry_bytes_,
-          .index_bytes = index_.bytes(),
-          .inserted = inserted_,
-          .evicted = evicted_,
-          .erased = erased_,
-          .too_large = too_large_,
-          .declined = declined_};
+  const std::lock_guard hold(lock_);
+  ShardStats stats = counts_;
+  stats.entries = index_.size();
+  stats.bytes = bytes_beside_segments() + log_->bytes();
+  stats.index_bytes = index_.bytes();
+  for (const std::size_t bytes : queue_bytes_) stats.entry_bytes += bytes;
+  return stats;
 }
 
 }  // namespace freshet::memory

@@ -1,7 +1,17 @@
-// One shard of the table: its lock, its index, its policy, and the accounting of its bytes. Every operation takes the lock
-// once, but for copies: those of settled entries take none (memory/unlocked_reader.h), and whoever changes what they read
-// says so by the sequence. Entries that leave are handed to the caller in a list, so that memory is freed after the lock is
-// released. May use base only.
+// One shard of the table: its lock, its index, its segments, its policy, and the accounting of its bytes. Every operation
+// takes the lock once, but for copies: those of settled entries take none (memory/unlocked_reader.h), and whoever changes
+// what they read says so by the sequence.
+//
+// Memory is the index, the segments in use and one spare one, what the policy keeps, and values too large for a segment,
+// which stand outside. Room is made in three ways (shard_room.cc):
+//   Neighbours that have become sparse, as records left them, are written together: order and the policy's bytes stay.
+//   Segments are sifted (memory/sifting.h): the policy says of each record whether it leaves, stays in its place, or is
+//   written anew at the end of a queue. A whole segment, when a segment is needed; what is kept goes into what is left of
+//   another one and into the spare one, and the sifted one is then spare. If most bytes stand outside, record by record,
+//   until enough have left.
+//   A policy that picks single victims (memory/picking.h) gives each record a slot, which stands behind it. Who is picked is
+//   dead at once; when a twelfth of the segments' bytes is dead, the sparsest segment is written anew.
+// May use memory/segments and memory/mapped.
 #pragma once
 
 #include <cstddef>
@@ -11,31 +21,23 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "base/function_ref.h"
+#include "base/slot.h"
 #include "base/spin_lock.h"
-#include "memory/entry_list.h"
-#include "memory/index.h"
+#include "memory/entry.h"
+#include "memory/mapped/segment_pool.h"
+#include "memory/outside_value.h"
 #include "memory/policy.h"
-#include "memory/sequence.h"
+#include "memory/segments/index.h"
+#include "memory/segments/record.h"
+#include "memory/segments/segment_log.h"
+#include "memory/mapped/sequence.h"
 #include "memory/unlocked_reader.h"
+#include "memory/witness_ids.h"
 
 namespace freshet::memory {
-
-// Entries that have left a shard, each with the reference that the shard held. Drops them when it goes.
-class Leaving {
- public:
-  Leaving() = default;
-  ~Leaving() {
-    while (Entry* entry = entries_.pop_back()) intrusive_ptr_release(entry);
-  }
-  void add(Entry& entry) { entries_.push_front(entry); }
-
- private:
-  EntryList entries_;
-};
 
 struct ShardStats {
   std::uint64_t entries = 0;
@@ -53,68 +55,53 @@ class alignas(64) Shard {
  public:
   // A change takes some hundred nanoseconds: a reader that met two had better wait for the lock.
   static constexpr int kUnlockedTriesMax = 3;
+  // A record may take so much of a segment: one in so many parts. Larger values stand outside.
+  static constexpr std::size_t kRecordsASegmentMin = 8;
+  // Of the segments' bytes so many'th may be dead while a policy picks.
+  static constexpr std::size_t kDeadPart = 12;
+  // A capacity that changed by less than one in so many parts is not told.
+  static constexpr std::size_t kToldPart = 128;
 
   Shard() = default;
   ~Shard();
 
   // Once, before any other call.
-  void start(std::size_t capacity_bytes, std::unique_ptr<EvictionPolicy> policy);
+  void start(std::shared_ptr<SegmentPool> pool, std::size_t capacity_bytes, ShardPolicy policy);
 
   // As Table::visit says.
   template <typename Visit>
-  bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
-    std::lock_guard hold(lock_);
-    Entry* const entry = index_.find(key, hash);
-    if (!entry) return false;
-    if constexpr (std::is_void_v<std::invoke_result_t<Visit, const Entry&>>) {
-      visitor(static_cast<const Entry&>(*entry));
-    } else {
-      if (!visitor(static_cast<const Entry&>(*entry))) return false;
-    }
-    policy_->on_hit(*entry);
-    return true;
-  }
-
+  bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor);
   template <typename Visit>
-  bool inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) const {
-    std::lock_guard hold(lock_);
-    const Entry* const entry = index_.find(key, hash);
-    if (entry) std::forward<Visit>(visitor)(*entry);
-    return entry != nullptr;
-  }
-
-  // Copies an entry's value out if it is current, as Table::copy says.
+  bool inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) const;
+  // As Table::copy says.
   template <typename IsCurrent>
-  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
-    for (int tries = 0; tries < kUnlockedTriesMax; ++tries) {
-      const Sight sight = UnlockedReader(index_, sequence_).copy(key, hash, to, copied, is_current);
-      if (sight == Sight::found) return true;
-      if (sight == Sight::absent || sight == Sight::refused) return false;
-      if (sight == Sight::locked) break;
-    }
-    return copy_locked(key, hash, to, copied, is_current);
-  }
+  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current);
 
-  // Takes `fresh` and the caller's reference to it, in place of the key's earlier entry. False if it does not fit even
-  // alone, or the policy declines it; the earlier entry has left all the same.
-  bool insert(Entry& fresh, Leaving& leaving);
+  // False if it does not fit, or the policy declines it; the key's earlier entry has left all the same. The entry's hash is
+  // base::hash_of(key).
+  bool insert(const NewEntry& entry);
   // The key has a value that is not to be taken: its earlier entry leaves.
-  void refuse(std::string_view key, std::uint64_t hash, Leaving& leaving);
-  bool erase(std::string_view key, std::uint64_t hash, Leaving& leaving);
-  std::size_t erase_if(base::FunctionRef<bool(const Entry&)> leaves, Leaving& leaving);
-  void set_capacity(std::size_t bytes, Leaving& leaving);
-  // `policy` takes over the entries, those first that the earlier policy would have evicted first. Returns the earlier one,
-  // so that whatever its end takes is not waited for under the lock.
-  std::unique_ptr<EvictionPolicy> set_policy(std::unique_ptr<EvictionPolicy> policy, Leaving& leaving);
+  void refuse(std::string_view key, std::uint64_t hash);
+  bool erase(std::string_view key, std::uint64_t hash);
+  std::size_t erase_if(base::FunctionRef<bool(const Entry&)> leaves);
+  // The records stand in segments of this pool from now on. Those too large for them are evicted, and what no longer fits.
+  void set_capacity(std::size_t bytes, const std::shared_ptr<SegmentPool>& pool);
+  // `policy` takes over the entries, those first that the earlier policy would have evicted first, or about so. Returns the
+  // earlier one, so that whatever its end takes is not waited for under the lock.
+  ShardPolicy set_policy(ShardPolicy policy);
   void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
-  void prefetch_entry(std::uint64_t hash) const {
-    const Sequence::Value begun = sequence_.now();
-    index_.prefetch_entry(hash, [&] { return !Sequence::is_changing(begun) && sequence_.is_still(begun); });
-  }
+  void prefetch_entry(std::uint64_t hash) const;
   ShardStats stats() const;
   std::vector<PolicyFact> describe_policy() const;
 
  private:
+  using Record = segments::Record;
+  using Head = segments::Head;
+  using Contents = segments::Contents;
+  using Segment = segments::Segment;
+  using SegmentLog = segments::SegmentLog;
+  using Slot = PickingPolicy::Slot;
+
   // Holds the lock, and tells readers without it that what they read is changing.
   class Change {
    public:
@@ -126,36 +113,148 @@ class alignas(64) Shard {
     const std::lock_guard<base::SpinLock> hold_;
   };
 
-  template <typename IsCurrent>
-  [[gnu::noinline]] bool copy_locked(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied,
-                                     IsCurrent& is_current) {
-    return visit(key, hash, [&](const Entry& entry) {
-      if (!is_current(entry.witness(), entry.expires_at_ms())) return false;
-      copied = {entry.present(), entry.value().size(), entry.version()};
-      if (entry.value().size() <= to.size()) entry.value().copy(to.data(), to.size());
-      return true;
-    });
-  }
+  char* find(std::string_view key, std::uint64_t hash) const;
+  Entry view_of(Record record, const Head& head) const;
+  static std::uint64_t hash_of(Record record, const Head& head) { return base::hash_of(record.key(head)); }
+  static constexpr auto kHashOf = [](const char* at) {
+    const Record record(const_cast<char*>(at));
+    return hash_of(record, record.head());
+  };
+  void take_policy(ShardPolicy policy);
+  std::unique_ptr<SegmentLog> make_log() const;
 
-  std::size_t bytes_beside_entries() const { return index_.bytes() + policy_->overhead_bytes(); }
-  bool has_room_for(const Entry& fresh) const;
-  void take_out(Entry& entry, Leaving& leaving);
-  bool evict_one(Leaving& leaving);
-  void settle(Leaving& leaving);
-  void tell_capacity(std::size_t bytes_beside_entries);
+  // Bringing in and taking out: shard.cc.
+  bool replace_or_add(const NewEntry& entry);
+  bool write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_byte);
+  bool prepare(const NewEntry& entry, Contents& contents);
+  bool overwrite(Record record, const Head& head, const NewEntry& entry);
+  bool put_outside(Contents& contents);
+  void drop_outside(std::string_view value);
+  void give_slot(Record record, const Head& head, Slot slot);
+  void take_slot(std::uint64_t hash, Record record);
+  void forget_new(std::uint64_t hash, std::size_t queue, std::uint8_t policy_byte);
+  void take_out(Record record);
+  void leave_policy(Record record, const Head& head, std::uint64_t hash, std::size_t queue);
+  void leave(Record record, const Head& head, std::uint64_t hash);
+  void let_go(Record record, const Head& head, std::size_t queue);
+
+  // Making room: shard_room.cc.
+  bool fits(std::size_t more_bytes) const { return bytes_beside_segments() + log_->bytes() + more_bytes <= capacity_bytes_; }
+  char* make_room(std::size_t queue, std::size_t bytes);
+  bool shed();
+  bool compact();
+  bool pick_or_rewrite();
+  bool pick_one();
+  bool rewrite_sparsest();
+  std::size_t queue_to_sift();
+  bool sift_segment();
+  void sift(Segment& segment);
+  bool sift_record();
+  void end_round(Segment& segment);
+  void evict(Record record, const Head& head, std::uint64_t hash);
+  void move(Record record, const Head& head, char* to);
+  char* room_before(Segment* newer, std::size_t queue, Segment*& kept, std::size_t bytes);
+  char* room_behind(std::size_t queue, std::size_t bytes);
+  void settle();
+  void tell_capacity();
+
+  // Another policy, other segments: shard_layout.cc.
+  std::vector<char*> in_order_of_leaving();
+  void carry_over(Record record);
+  void move_to(std::shared_ptr<SegmentPool> pool);
+
+  // Sizes.
+  std::size_t tail_bytes() const { return picking_ ? sizeof(Slot) : 0; }
+  std::size_t bytes_beside_segments() const;
+  // What an entry is held to cost: with its value, wherever that stands.
+  std::size_t cost_of(const Head& head) const { return log_->bytes_of(head) + (head.outside ? head.value_bytes : 0); }
+  Slot slot_of(Record record, const Head& head) const;
+  std::size_t queue_of(Record record) const { return log_->segment_of(record.address()).queue; }
 
   mutable base::SpinLock lock_;
   Sequence sequence_;
-  Index index_;
-  std::unique_ptr<EvictionPolicy> policy_;
-  std::size_t entry_bytes_ = 0;
+  segments::Index index_;
+  WitnessIds witnesses_;
+  std::shared_ptr<SegmentPool> pool_;
+  std::unique_ptr<SegmentLog> log_;
+  std::unique_ptr<SiftingPolicy> sifting_;   // One of these two.
+  std::unique_ptr<PickingPolicy> picking_;
+  std::vector<char*> at_slot_;               // The records by slot; null: free.
+  Slot replaced_ = PickingPolicy::kNoSlot;   // The slot of a record that another takes the place of just now.
+  bool admitted_ = false;                    // The policy has been asked for a slot for the new record.
   std::size_t capacity_bytes_ = 0;
-  std::size_t told_bytes_ = 0;  // The capacity that the policy knows.
-  std::uint64_t inserted_ = 0;
-  std::uint64_t evicted_ = 0;
-  std::uint64_t erased_ = 0;
-  std::uint64_t too_large_ = 0;
-  std::uint64_t declined_ = 0;
+  std::size_t told_bytes_ = 0;               // The capacity that the policy knows.
+  std::size_t outside_bytes_ = 0;
+  std::size_t queue_bytes_[SegmentLog::kQueues] = {};  // What the entries of each cost.
+  ShardStats counts_;
 };
+
+inline Entry Shard::view_of(Record record, const Head& head) const {
+  return Entry(record.key(head), record.value(head),
+               {.version = head.version,
+                .expires_at_ms = head.expires_at_ms,
+                .witness = witnesses_.at(head.witness),
+                .present = head.present,
+                .outside = head.outside});
+}
+
+template <typename Visit>
+bool Shard::visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
+  const std::lock_guard hold(lock_);
+  char* const found = find(key, hash);
+  if (!found) return false;
+  Record record(found);
+  const Head head = record.head();
+  const Entry entry = view_of(record, head);
+  if constexpr (std::is_void_v<std::invoke_result_t<Visit, const Entry&>>) {
+    visitor(entry);
+  } else {
+    if (!visitor(entry)) return false;
+  }
+  if (picking_) {
+    picking_->on_hit(slot_of(record, head), hash, cost_of(head));
+  } else if (const std::uint8_t byte = sifting_->on_hit(head.policy); byte != head.policy) {
+    record.set_policy(byte);
+  }
+  return true;
+}
+
+template <typename Visit>
+bool Shard::inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) const {
+  const std::lock_guard hold(lock_);
+  char* const found = find(key, hash);
+  if (!found) return false;
+  const Record record(found);
+  visitor(static_cast<const Entry&>(view_of(record, record.head())));
+  return true;
+}
+
+template <typename IsCurrent>
+bool Shard::copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
+  for (int tries = 0; tries < kUnlockedTriesMax; ++tries) {
+    const Sight sight = UnlockedReader(index_, witnesses_, sequence_).copy(key, hash, to, copied, is_current);
+    if (sight == Sight::found) return true;
+    if (sight == Sight::absent || sight == Sight::refused) return false;
+    if (sight == Sight::locked) break;
+  }
+  std::string_view outside;  // Copied when the lock is free again.
+  const bool taken = visit(key, hash, [&](const Entry& entry) {
+    if (!is_current(entry.witness(), entry.expires_at_ms())) return false;
+    const std::string_view value = entry.value();
+    copied = {entry.present(), value.size(), entry.version()};
+    if (value.size() > to.size()) return true;
+    if (entry.is_outside()) {
+      OutsideValue::hold(outside = value);
+    } else {
+      value.copy(to.data(), to.size());
+    }
+    return true;
+  });
+  if (!outside.empty()) {
+    outside.copy(to.data(), to.size());
+    OutsideValue::release(outside);
+  }
+  return taken;
+}
 
 }  // namespace freshet::memory

@@ -1,12 +1,13 @@
 // The table of cached entries: sharded by hash, bounded by bytes, callable from any thread. Each shard has one small lock;
-// a visit holds it, a copy mostly does without.
+// a visit holds it, a copy mostly does without. Entries stand in segments, at a dozen bytes beside key and value, and are
+// found by an index at nine more (docs/MEMORY.md).
 //
 // Memory knows nothing of consistency: who may be served is judged by whoever visits, from the entry's witness. Who leaves
 // when memory is full is asked of a policy (memory/policy.h), which the eviction room implements.
 //
-// Each shard has an equal part of the capacity. An entry that a reader has pinned may leave the table: its bytes then stay
-// in memory for as long as the pin is held, but no longer count, so that a reader who keeps pins cannot empty the cache.
-// May use base only.
+// Each shard has an equal part of the capacity, in segments of about a sixty-fourth of that. What a reader has pinned is its
+// own: it does not count, so that a reader who keeps pins cannot empty the cache.
+// May use memory/mapped.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "base/key_sample.h"
 #include "memory/access_listener.h"
 #include "memory/entry.h"
+#include "memory/mapped/segment_pool.h"
 #include "memory/policy.h"
 #include "memory/shard.h"
 #include "memory/witness.h"
@@ -30,7 +32,7 @@
 namespace freshet::memory {
 
 struct TableOptions {
-  std::size_t capacity_bytes = 1ull << 30;  // Everything counted: entries with their headers, and the index.
+  std::size_t capacity_bytes = 1ull << 30;  // Everything counted: segments, index, and what the policies keep.
   unsigned shards = 256;                    // A power of two.
   std::size_t value_bytes_max = 1ull << 20; // Larger values are not taken.
   PolicyFactory policy;                     // Makes one policy a shard.
@@ -39,8 +41,8 @@ struct TableOptions {
 struct TableStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t entry_bytes = 0;  // Of these. The rest is
-  std::uint64_t index_bytes = 0;  // the index, and what the policy keeps.
+  std::uint64_t entry_bytes = 0;  // Of these: records, and values outside of the segments. The rest is
+  std::uint64_t index_bytes = 0;  // the index, what the policy keeps, and what segments have free.
   std::uint64_t capacity_bytes = 0;
   std::uint64_t inserted = 0;
   std::uint64_t evicted = 0;    // By the policy, for room.
@@ -53,6 +55,13 @@ class Table {
  public:
   // An entry larger than a shard divided by this is not taken: it would push out too much of what shares its shard.
   static constexpr std::size_t kEntriesAShardMin = 2;
+  // Of its shard a segment is about one in so many parts: one is half full, one is spare.
+  static constexpr std::size_t kSegmentsAShard = 64;
+
+  // What an entry costs, about: its record, and its part of the index.
+  static std::size_t bytes_of(std::size_t key_bytes, std::size_t value_bytes) {
+    return kBytesBeside + key_bytes + value_bytes;
+  }
 
   explicit Table(TableOptions options);
   ~Table();
@@ -65,7 +74,7 @@ class Table {
     const bool sampled = is_sampled(hash);
     std::size_t bytes = 0;
     const bool taken = shard_of(hash).visit(key, hash, [&](const Entry& entry) {
-      if (sampled) [[unlikely]] bytes = entry.footprint();
+      if (sampled) [[unlikely]] bytes = bytes_of(key.size(), entry.value().size());
       return visitor(entry);
     });
     if (sampled && taken) [[unlikely]] tell({AccessKind::read, hash, bytes});
@@ -79,23 +88,23 @@ class Table {
   // Copies the value into `to`, if it fits, and says in `copied` what it is of; false, and `to` undefined, if there is no
   // such entry or is_current(const Witness*, expires_at_ms) says no. Takes the shard's lock only for the policy's sake, for
   // large values, or if the shard keeps changing; counts an access where the policy cares. `is_current` may be asked several
-  // times, and about a witness that has ended meanwhile: it reads of it by peek only (memory/unlocked_read.h), and then the
-  // answer does not count.
+  // times, and about a witness that has ended meanwhile: it reads of it by peek only (memory/mapped/unlocked_read.h), and
+  // then the answer does not count.
   template <typename IsCurrent>
   bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
     const bool found = shard_of(hash).copy(key, hash, to, copied, is_current);
     if (found && is_sampled(hash)) [[unlikely]] {
-      tell({AccessKind::read, hash, Entry::footprint_of(key.size(), copied.value_bytes)});
+      tell({AccessKind::read, hash, bytes_of(key.size(), copied.value_bytes)});
     }
     return found;
   }
-  // The entry, kept alive for as long as the caller holds it; null if it is absent, or is_current(const Entry&) says no.
-  // Counts an access.
+  // The entry, as a copy that is the caller's (a large value is shared); null if it is absent, or is_current(const Entry&)
+  // says no. Counts an access.
   template <typename IsCurrent>
   EntryRef pin(std::string_view key, std::uint64_t hash, IsCurrent&& is_current) {
     EntryRef pinned;
     visit(key, hash, [&](const Entry& entry) {
-      if (is_current(entry)) pinned = &entry;
+      if (is_current(entry)) pinned = entry.pin();
       return pinned != nullptr;
     });
     return pinned;
@@ -115,10 +124,11 @@ class Table {
   // The second round of a batch, once prefetch was called for all of it: brings the entry itself. A hit then waits for
   // memory hardly at all. Counts no access.
   void prefetch_entry(std::uint64_t hash) const { shard_of(hash).prefetch_entry(hash); }
-  // Evicts what no longer fits before it returns.
+  // Evicts what no longer fits before it returns. If the segments are far too large or too small for it, the entries move
+  // into others; a shard is locked for as long as that takes, some 50 ns an entry.
   void set_capacity(std::size_t bytes);
   // Every shard's policy is replaced by one that `make` returns; nothing is evicted for it but what the new policy's own
-  // bytes take. A shard is locked for as long as its entries take to be moved: some 50 ns each.
+  // bytes take. A shard is locked for as long as its entries take to be moved, and has them twice meanwhile.
   void set_policy(const PolicyFactory& make);
   // Every access to a key of the sample is told to the listener from now on, until this is called again; the listener must
   // outlive the table. One at a time. Null: to nobody.
@@ -131,6 +141,10 @@ class Table {
   bool is_sampled(std::uint64_t hash) const {
     return base::KeySample::takes(hash, sample_threshold_.load(std::memory_order_relaxed));
   }
+  // If segments are so many times too large or too small for a new capacity, the entries move.
+  static constexpr std::size_t kSegmentStretch = 4;
+  static constexpr std::size_t kBytesBeside = segments::Record::kHeadBytesUsual + 9;
+  static std::size_t segment_bytes_for(std::size_t shard_bytes);
   [[gnu::cold]] void tell(const KeyAccess& access) const;
   // The hash's high bits; the index uses its low ones.
   Shard& shard_of(std::uint64_t hash) const { return shards_[(hash >> 1) >> shard_shift_]; }
@@ -142,6 +156,7 @@ class Table {
   std::atomic<std::uint64_t> sample_threshold_{0};  // Of base::KeySample; beside what every access reads.
   std::atomic<AccessListener*> listener_{nullptr};
   std::mutex changes_;  // Of capacity and policy: lets one finish before the next.
+  std::shared_ptr<SegmentPool> pool_;
   const std::unique_ptr<Shard[]> shards_;
 };
 

@@ -5,10 +5,11 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/slot.h"
-#include "memory/block_pool.h"
 #include "memory/settling_fifo.h"
 #include "memory/table.h"
 
@@ -46,7 +47,7 @@ class TableCopy : public testing::Test {
   }
 
   std::uint64_t locked_ = 0;
-  Table table_{settling_table(4 << 20, 1, locked_)};
+  Table table_{settling_table(4 << 20, 1, &locked_)};
   std::array<char, 5'000> buffer_;
   EntryCopy copied_;
 };
@@ -87,18 +88,51 @@ TEST_F(TableCopy, AsksTheWitnessOfTheEntry) {
   EXPECT_EQ(locked_, 0u);
 }
 
-TEST_F(TableCopy, TakesTheLockForWhatIsNotSettledOrNotInThePool) {
-  insert("key", "value");
-  table_.visit("key", base::hash_of("key"), [](const Entry& entry) { const_cast<Entry&>(entry).set_settled(false); });
-  locked_ = 0;
-  EXPECT_EQ(copy("key"), "value");
-  EXPECT_EQ(locked_, 1u);
-  const std::string outlined(9'600, 'o');
-  ASSERT_FALSE(BlockPool::stays_mapped(sizeof(Entry) + 3 + outlined.size()));
-  insert("out", outlined);
+TEST_F(TableCopy, TakesTheLockForWhatStandsOutside) {
+  const std::string outside(40'000, 'o');
+  insert("out", outside);
   EXPECT_EQ(copy("out"), "(too large)");
-  EXPECT_EQ(copied_.value_bytes, outlined.size());
+  EXPECT_EQ(copied_.value_bytes, outside.size());
+  EXPECT_EQ(locked_, 1u);
+  std::vector<char> to(outside.size());
+  ASSERT_TRUE(table_.copy("out", base::hash_of("out"), to, copied_, [](auto...) { return true; }));
+  EXPECT_EQ(std::string_view(to.data(), to.size()), outside);
   EXPECT_EQ(locked_, 2u);
+}
+
+// Settles what was hit once.
+class Marking final : public SiftingPolicy {
+ public:
+  explicit Marking(int& hits) : hits_(hits) {}
+  std::size_t queue_for(std::uint64_t, std::uint8_t&) override { return 0; }
+  std::uint8_t on_hit(std::uint8_t) override {
+    ++hits_;
+    return kSettled;
+  }
+  std::size_t queue_to_sift(const std::size_t (&)[2]) override { return 0; }
+  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
+  std::size_t overhead_bytes() const override { return 0; }
+
+ private:
+  int& hits_;
+};
+
+TEST(TableCopyUnsettled, TakesTheLockUntilItIsSettled) {
+  int locked = 0;
+  TableOptions options;
+  options.shards = 1;
+  options.policy = [&](std::size_t) { return std::make_unique<Marking>(locked); };
+  Table table(std::move(options));
+  table.insert({.key = "key", .hash = base::hash_of("key"), .value = "value"});
+  std::array<char, 8> to;
+  EntryCopy copied;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(table.copy("key", base::hash_of("key"), to, copied, [](auto...) { return true; }));
+    EXPECT_EQ(locked, 1);
+  }
+  table.insert({.key = "key", .hash = base::hash_of("key"), .value = "other"});
+  EXPECT_TRUE(table.copy("key", base::hash_of("key"), to, copied, [](auto...) { return true; }));
+  EXPECT_EQ(locked, 1) << "a value that changes leaves the policy's mark";
 }
 
 // `is_current` is asked in the middle of a copy, without the lock: whatever is done there happens under the reader's eyes.

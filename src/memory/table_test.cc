@@ -9,20 +9,12 @@
 #include <vector>
 
 #include "base/slot.h"
-#include "memory/queue_policy.h"
+#include "memory/settling_fifo.h"
 
 namespace freshet::memory {
 namespace {
 
 constexpr std::size_t kMiB = 1 << 20;
-
-TableOptions options_of(std::size_t capacity_bytes, unsigned shards) {
-  TableOptions options;
-  options.capacity_bytes = capacity_bytes;
-  options.shards = shards;
-  options.policy = [](std::size_t) { return std::make_unique<QueuePolicy>(); };
-  return options;
-}
 
 bool insert(Table& table, std::string_view key, std::string_view value, std::uint64_t version = 1) {
   return table.insert({.key = key, .hash = base::hash_of(key), .value = value, .version = version});
@@ -35,7 +27,7 @@ std::string get(Table& table, std::string_view key) {
 
 TEST(Table, FindsWhatWasInserted) {
   for (const unsigned shards : {1u, 2u, 256u}) {
-    Table table(options_of(64 * kMiB, shards));
+    Table table(settling_table(64 * kMiB, shards));
     for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(insert(table, "key" + std::to_string(i), "value" + std::to_string(i)));
     for (int i = 0; i < 1'000; ++i) EXPECT_EQ(get(table, "key" + std::to_string(i)), "value" + std::to_string(i));
     EXPECT_EQ(get(table, "key1000"), "(none)");
@@ -45,17 +37,17 @@ TEST(Table, FindsWhatWasInserted) {
 }
 
 TEST(Table, InsertReplaces) {
-  Table table(options_of(kMiB, 1));
+  Table table(settling_table(kMiB, 1));
   insert(table, "a", "one");
-  const auto before = table.stats().bytes;
+  const auto before = table.stats().entry_bytes;
   insert(table, "a", std::string(200, 'x'));
   EXPECT_EQ(get(table, "a"), std::string(200, 'x'));
   EXPECT_EQ(table.stats().entries, 1u);
-  EXPECT_EQ(table.stats().bytes - before, Entry::footprint_of(1, 200) - Entry::footprint_of(1, 3));
+  EXPECT_EQ(table.stats().entry_bytes - before, 197u);
 }
 
 TEST(Table, EraseAndEraseIf) {
-  Table table(options_of(16 * kMiB, 16));
+  Table table(settling_table(16 * kMiB, 16));
   for (int i = 0; i < 100; ++i) insert(table, std::to_string(i), "v", static_cast<std::uint64_t>(i));
   EXPECT_TRUE(table.erase("7", base::hash_of("7")));
   EXPECT_FALSE(table.erase("7", base::hash_of("7")));
@@ -69,7 +61,7 @@ TEST(Table, EraseAndEraseIf) {
 }
 
 TEST(Table, AbsentKeysAreEntriesToo) {
-  Table table(options_of(kMiB, 1));
+  Table table(settling_table(kMiB, 1));
   table.insert({.key = "gone", .hash = base::hash_of("gone"), .present = false, .version = 5});
   bool present = true;
   EXPECT_TRUE(table.visit("gone", base::hash_of("gone"), [&](const Entry& entry) { present = entry.present(); }));
@@ -77,7 +69,7 @@ TEST(Table, AbsentKeysAreEntriesToo) {
 }
 
 TEST(Table, ATooLargeValueIsNotTakenAndTheEarlierOneLeaves) {
-  auto options = options_of(kMiB, 1);
+  auto options = settling_table(kMiB, 1);
   options.value_bytes_max = 1'000;
   Table table(std::move(options));
   insert(table, "a", "old");
@@ -89,7 +81,7 @@ TEST(Table, ATooLargeValueIsNotTakenAndTheEarlierOneLeaves) {
 }
 
 TEST(Table, AnEntryLargerThanAFairPartOfItsShardIsNotTaken) {
-  Table table(options_of(2 * 64 * 1024, 2));
+  Table table(settling_table(2 * 64 * 1024, 2));
   insert(table, "a", "old");
   EXPECT_FALSE(insert(table, "a", std::string(32 * 1024, 'x')));
   EXPECT_EQ(get(table, "a"), "(none)");
@@ -108,7 +100,7 @@ class Listener final : public AccessListener {
 };
 
 TEST(Table, TellsOfEveryAccessToASampledKey) {
-  Table table(options_of(kMiB, 1));
+  Table table(settling_table(kMiB, 1));
   Listener listener;
   // Of two keys one is sampled.
   const auto product = [](std::string_view key) { return base::hash_of(key) * 0xd6e8feb86659fd93; };
@@ -134,7 +126,7 @@ TEST(Table, TellsOfEveryAccessToASampledKey) {
     EXPECT_TRUE(table.erase(key, hash));
     EXPECT_FALSE(table.erase(key, hash));
   }
-  const auto bytes = " " + std::to_string(Entry::footprint_of(1, 5));
+  const auto bytes = " " + std::to_string(Table::bytes_of(1, 5));
   EXPECT_EQ(listener.told, (std::vector<std::string>{"read" + bytes, "written" + bytes, "read" + bytes, "read" + bytes,
                                                      "read" + bytes, "erased 0"}));
   table.listen(nullptr, sample);
@@ -144,20 +136,20 @@ TEST(Table, TellsOfEveryAccessToASampledKey) {
 
 TEST(Table, EvictsForRoomInThePolicysOrder) {
   constexpr std::size_t kCapacity = 16 * 1024;
-  Table table(options_of(kCapacity, 1));
+  Table table(settling_table(kCapacity, 1));
   int inserted = 0;
   for (; table.stats().evicted == 0; ++inserted) {
     ASSERT_TRUE(insert(table, std::to_string(inserted), std::string(100, 'v')));
     ASSERT_LE(table.stats().bytes, kCapacity);
   }
-  EXPECT_EQ(get(table, "0"), "(none)");
-  EXPECT_EQ(get(table, "1"), std::string(100, 'v'));
-  // Every byte counts: no more was evicted than the index and one entry need.
-  EXPECT_GT(table.stats().bytes + Entry::footprint_of(3, 100) + 1024, kCapacity);
+  const auto evicted = static_cast<int>(table.stats().evicted);
+  for (int i = 0; i < inserted; ++i) EXPECT_EQ(get(table, std::to_string(i)) == "(none)", i < evicted) << i;
+  // Every byte counts: no more was evicted than one segment, and one is spare.
+  EXPECT_GT(table.stats().bytes + 2 * SegmentPool::kSegmentBytesMin, kCapacity);
 }
 
 TEST(Table, CapacityChangesWhileItLives) {
-  Table table(options_of(kMiB, 4));
+  Table table(settling_table(kMiB, 4));
   for (int i = 0; i < 2'000; ++i) insert(table, std::to_string(i), std::string(100, 'v'));
   const auto full = table.stats();
   table.set_capacity(kMiB / 8);
@@ -175,7 +167,7 @@ TEST(Table, CapacityChangesWhileItLives) {
 TEST(Table, APinnedEntryOutlivesItsPlace) {
   EntryRef pinned;
   {
-    Table table(options_of(kMiB, 1));
+    Table table(settling_table(kMiB, 1));
     insert(table, "a", "first");
     pinned = table.pin("a", base::hash_of("a"));
     ASSERT_TRUE(pinned);
@@ -189,22 +181,70 @@ TEST(Table, APinnedEntryOutlivesItsPlace) {
   EXPECT_EQ(pinned->value(), "first");
 }
 
-TEST(Table, KeysWithTheSameHashAreDifferentKeys) {
-  Table table(options_of(kMiB, 1));
-  for (int i = 0; i < 50; ++i) {
-    const std::string key = std::to_string(i);
-    table.insert({.key = key, .hash = 12345, .value = key});
+// Shared, not copied: a megabyte is not copied under a lock.
+TEST(Table, APinnedLargeValueOutlivesItsPlace) {
+  const std::string large(kMiB, 'v');
+  EntryRef pinned, again;
+  {
+    Table table(settling_table(16 * kMiB, 1));
+    ASSERT_TRUE(insert(table, "a", large));
+    pinned = table.pin("a", base::hash_of("a"));
+    again = table.pin("a", base::hash_of("a"));
+    ASSERT_TRUE(pinned);
+    EXPECT_EQ(pinned->value().data(), again->value().data());
+    EXPECT_TRUE(table.erase("a", base::hash_of("a")));
+    EXPECT_EQ(table.stats().bytes, 0u) << "what is pinned no longer counts";
+    again = nullptr;
   }
-  for (int i = 0; i < 50; i += 2) EXPECT_TRUE(table.erase(std::to_string(i), 12345));
-  for (int i = 0; i < 50; ++i) {
-    const std::string key = std::to_string(i);
-    const bool found = table.visit(key, 12345, [&](const Entry& entry) { EXPECT_EQ(entry.value(), key); });
-    EXPECT_EQ(found, i % 2 == 1);
+  EXPECT_EQ(pinned->key(), "a");
+  EXPECT_EQ(pinned->value(), large);
+}
+
+// A shard of a thousand times as many bytes wants other segments, and so does one of a thousandth.
+TEST(Table, TheLimitMayChangeAThousandfold) {
+  Table table(settling_table(kMiB, 4));
+  const auto fill = [&](int entries) {
+    for (int i = 0; i < entries; ++i) insert(table, std::to_string(i), std::string(100, 'v'));
+  };
+  fill(2'000);
+  table.set_capacity(1'000 * kMiB);
+  EXPECT_EQ(table.stats().evicted, 0u);
+  EXPECT_EQ(table.stats().entries, 2'000u);
+  fill(200'000);
+  EXPECT_EQ(table.stats().entries, 200'000u);
+  table.set_capacity(kMiB);
+  EXPECT_LE(table.stats().bytes, kMiB);
+  EXPECT_GT(table.stats().entries, 6'000u) << "of some seven thousand that fit";
+  EXPECT_EQ(get(table, "199999"), std::string(100, 'v'));
+}
+
+// Values that stand outside leave one after the other, not by segments, of which they fill only a part.
+TEST(Table, LargeValuesLeaveOneByOne) {
+  constexpr std::size_t kValue = 100'000;
+  Table table(settling_table(16 * kMiB, 1));
+  for (int i = 0; i < 5'000; ++i) {
+    ASSERT_TRUE(insert(table, std::to_string(i), std::string(kValue, 'v')));
+    const TableStats stats = table.stats();
+    ASSERT_LE(stats.bytes, stats.capacity_bytes);
+    if (i > 200) {
+      ASSERT_GT(stats.entries * kValue, 14 * kMiB) << "at the " << i << "th";
+    }
   }
 }
 
+// Keys that no segment holds, and times beyond the year 10000, are not cached; whoever asks is told so.
+TEST(Table, WhatNoRecordHoldsIsNotTaken) {
+  Table table(settling_table(64 * kMiB, 1));
+  EXPECT_FALSE(insert(table, std::string(70'000, 'k'), "v"));
+  EXPECT_TRUE(insert(table, std::string(60'000, 'k'), "v"));
+  EXPECT_FALSE(table.insert({.key = "k", .hash = base::hash_of("k"), .expires_at_ms = std::int64_t{1} << 48}));
+  EXPECT_FALSE(table.insert({.key = "k", .hash = base::hash_of("k"), .expires_at_ms = -1}));
+  EXPECT_EQ(table.stats().too_large, 3u);
+  EXPECT_EQ(table.stats().entries, 1u);
+}
+
 TEST(Table, PrefetchChangesNothing) {
-  Table table(options_of(kMiB, 2));
+  Table table(settling_table(kMiB, 2));
   insert(table, "a", "v");
   for (std::string_view key : {"a", "b"}) {
     table.prefetch(base::hash_of(key));

@@ -4,14 +4,15 @@
 //
 // The protocol. Each step reads what the step before led to, and is taken only once the sequence has shown that the lead was
 // a real one as of `begun_`:
-//   the index's place and size  ->  still?  ->  a bucket's slots  ->  still?  ->  an entry's header  ->  still?  ->
-//   its key, its witness, its value (copied into the caller's buffer)  ->  still?  ->  the answer
+//   the index's place and size  ->  still?  ->  a bucket's slots  ->  still?  ->  a record's head  ->  still?  ->
+//   its key, where its witness is  ->  still?  ->  the witness, the value (copied into the caller's buffer)  ->  still?  ->
+//   the answer
 // Between a step's validation and its reads the memory may be given back and serve something else. The reads are harmless
-// then: the pool keeps it mapped, the sizes are those of what stood there, and the last validation throws the copy away. An
-// answer is therefore what the shard held at `begun_`, which is inside the call.
+// then: segments and index stay mapped (memory/mapped), the sizes are those of what stood there, and the last validation
+// throws the copy away. An answer is therefore what the shard held at `begun_`, which is inside the call.
 //
-// Nothing is written. A hit that the policy wants to hear of, or a value that is not kept in the pool's memory, is `locked`:
-// it takes the lock. May use base only.
+// Nothing is written. A hit that the policy wants to hear of, or a value that stands outside of the segments, is `locked`:
+// it takes the lock. May use memory/segments and memory/mapped.
 #pragma once
 
 #include <cstddef>
@@ -20,37 +21,38 @@
 #include <string_view>
 
 #include "memory/entry.h"
-#include "memory/index.h"
-#include "memory/sequence.h"
+#include "memory/segments/index.h"
+#include "memory/segments/record.h"
+#include "memory/mapped/sequence.h"
+#include "memory/sifting.h"
+#include "memory/witness_ids.h"
 
 namespace freshet::memory {
 
-// What is known of an entry whose value was copied; of a value larger than the buffer nothing is.
-struct EntryCopy {
-  bool present = false;
-  std::size_t value_bytes = 0;
-  std::uint64_t version = 0;
-};
-
 class UnlockedReader {
  public:
-  UnlockedReader(const Index& index, const Sequence& sequence)
-      : index_(index), sequence_(sequence), begun_(sequence.now()) {}
+  UnlockedReader(const segments::Index& index, const WitnessIds& witnesses, const Sequence& sequence)
+      : index_(index), witnesses_(witnesses), sequence_(sequence), begun_(sequence.now()) {}
 
-  // `is_current(witness, expires_at_ms)` may be asked about a witness that has ended: it reads of it by peek only. Found:
+  // `is_current(witness, expires_at_ms)` may be asked about a witness that has ended: it reads of it by peek only. It is
+  // one that the entry had; null if it has none. Found:
   // `copy` and `to` are filled in. Refused: there, but not current.
   template <typename IsCurrent>
   Sight copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copy, IsCurrent& is_current) const {
     if (Sequence::is_changing(begun_)) return Sight::changed;
     const auto still = [this] { return sequence_.is_still(begun_); };
-    return index_.find_unlocked(hash, still, [&](const Entry& entry) {
-      const Entry::Glimpse seen = entry.glimpse();
+    return index_.find_unlocked(hash, still, [&](const char* at) {
+      __builtin_prefetch(at + kLineBytes);  // A record seldom begins with a line.
+      const segments::Head seen = segments::Record::glimpse(at);
       if (!still()) return Sight::changed;
-      if (seen.hash != hash || seen.key_bytes != key.size()) return Sight::absent;
-      if (seen.outlined || !seen.settled) return Sight::locked;
-      const bool same = peek_equal(entry.inline_payload(), key);
-      const bool current = is_current(seen.witness, seen.expires_at_ms);
-      if (seen.value_bytes <= to.size()) peek_bytes(entry.inline_payload() + seen.key_bytes, seen.value_bytes, to.data());
+      if (seen.key_bytes != key.size()) return Sight::absent;
+      if (seen.outside || !(seen.policy & SiftingPolicy::kSettled)) return Sight::locked;
+      const char* const payload = at + seen.head_bytes;
+      const bool same = peek_equal(payload, key);
+      const Witness* const witness = witnesses_.peek_at(seen.witness, still);
+      if (!still()) return Sight::changed;
+      const bool current = is_current(witness, seen.expires_at_ms);
+      if (seen.value_bytes <= to.size()) peek_bytes(payload + seen.key_bytes, seen.value_bytes, to.data());
       if (!still()) return Sight::changed;
       if (!same) return Sight::absent;
       if (!current) return Sight::refused;
@@ -60,7 +62,10 @@ class UnlockedReader {
   }
 
  private:
-  const Index& index_;
+  static constexpr std::size_t kLineBytes = 64;
+
+  const segments::Index& index_;
+  const WitnessIds& witnesses_;
   const Sequence& sequence_;
   const Sequence::Value begun_;
 };

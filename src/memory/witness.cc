@@ -3,7 +3,7 @@
 
 #include <cassert>
 
-#include "memory/block_pool.h"
+#include "memory/mapped/block_pool.h"
 
 namespace freshet::memory {
 

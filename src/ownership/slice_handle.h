@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/slot.h"
-#include "memory/unlocked_read.h"
+#include "memory/mapped/unlocked_read.h"
 #include "memory/witness.h"
 
 namespace freshet::ownership {

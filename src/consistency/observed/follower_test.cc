@@ -152,7 +152,7 @@ class FollowerTest : public ::testing::Test {
   static memory::TableOptions options() {
     memory::TableOptions options;
     options.shards = 4;
-    options.policy = [](std::size_t) { return std::make_unique<memory::QueuePolicy>(); };
+    options.policy = [](std::size_t) { return std::make_unique<memory::SettlingFifo>(); };
     return options;
   }
 

@@ -5,7 +5,7 @@
 
 #include "base/slot.h"
 #include "consistency/observed/simulation.h"
-#include "memory/queue_policy.h"
+#include "memory/settling_fifo.h"
 
 namespace freshet::consistency::simulated {
 
@@ -78,7 +78,7 @@ class Simulation::Node final : public Host {
     memory::TableOptions options;
     options.capacity_bytes = profile.table_bytes;
     options.shards = 1;
-    options.policy = [](std::size_t) { return std::make_unique<memory::QueuePolicy>(); };
+    options.policy = [](std::size_t) { return std::make_unique<memory::SettlingFifo>(); };
     return options;
   }
   void ring() {

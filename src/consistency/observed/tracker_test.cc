@@ -66,7 +66,7 @@ class TrackerTest : public ::testing::Test {
   static memory::TableOptions options() {
     memory::TableOptions options;
     options.shards = 1;
-    options.policy = [](std::size_t) { return std::make_unique<memory::QueuePolicy>(); };
+    options.policy = [](std::size_t) { return std::make_unique<memory::SettlingFifo>(); };
     return options;
   }
   void describe(std::size_t columns, storage::FullXid first) {

@@ -23,13 +23,13 @@ TEST(Candidates, PolicysBytesAreAsAFullTableCountsThem) {
     for (int i = 0; i < 500'000; ++i) {
       const std::string key = "key" + std::to_string(random.below(300'000));
       const auto hash = base::hash_of(key);
-      if (!table.pin(key, hash)) table.insert({.key = key, .hash = hash, .value = std::string(random.below(100), 'v')});
+      if (!table.pin(key, hash)) table.insert({.key = key, .hash = hash, .value = std::string(random.below(200), 'v')});
     }
     const auto stats = table.stats();
-    ASSERT_GT(stats.evicted, 100'000u) << candidate.policy->name;
+    ASSERT_GT(stats.evicted, 50'000u) << candidate.policy->name;
     const double beside = static_cast<double>(stats.bytes - stats.entry_bytes - stats.index_bytes) /
                           static_cast<double>(stats.entries);
-    // Arrays grow by a half: how full they are is chance.
+    // Ghosts grow by doubling, arrays by an eighth: how full they are is chance.
     EXPECT_NEAR(beside, candidate.shadow.beside_bytes, 8 + 0.25 * beside) << candidate.policy->name;
   }
 }

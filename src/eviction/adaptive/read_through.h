@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/slot.h"
 #include "eviction/policies.h"
 #include "eviction/shadow/habits.h"
 #include "memory/table.h"
@@ -24,9 +25,10 @@ class ReadThrough {
   memory::Table& table() { return table_; }
   void read(std::uint64_t key) {
     ++requests_;
-    if (table_.visit(bytes_of(key), key, [](const memory::Entry&) {})) return;
+    const std::uint64_t hash = base::hash_of(bytes_of(key));
+    if (table_.visit(bytes_of(key), hash, [](const memory::Entry&) {})) return;
     ++misses_;
-    table_.insert({.key = bytes_of(key), .hash = key, .value = value_});
+    table_.insert({.key = bytes_of(key), .hash = hash, .value = value_});
   }
   std::uint64_t requests() const { return requests_; }
   std::uint64_t misses() const { return misses_; }
@@ -36,9 +38,9 @@ class ReadThrough {
 
   static memory::TableOptions options_of(const TablePolicy& policy) {
     memory::TableOptions options;
-    constexpr std::size_t kIndexBytes = 16;  // An entry, about.
+    constexpr std::size_t kPolicyBytes = 34;  // LRU's: as many objects should fit with that.
     options.capacity_bytes =
-        shadow::kHabitCapacity * (memory::Entry::footprint_of(sizeof(std::uint64_t), kValueBytes) + kIndexBytes);
+        shadow::kHabitCapacity * (memory::Table::bytes_of(sizeof(std::uint64_t), kValueBytes) + kPolicyBytes);
     options.shards = 1;
     options.policy = policy.make;
     return options;

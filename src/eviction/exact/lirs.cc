@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/growth.h"
+
 namespace freshet::eviction::exact {
 
 bool Lirs::on_miss(const Access& access) {
@@ -11,7 +13,7 @@ bool Lirs::on_miss(const Access& access) {
 }
 
 void Lirs::on_insert(Slot slot, const Access& access) {
-  if (slot >= node_of_.size()) node_of_.resize(slot + slot / 2 + 16, kNoSlot);
+  if (slot >= node_of_.size()) base::grow_to(node_of_, slot + std::size_t{1}, kNoSlot);
   const auto ghost = ghost_of_.find(access.key);
   if (ghost != ghost_of_.end()) {
     const NodeId node = ghost->second;
@@ -101,7 +103,7 @@ std::size_t Lirs::overhead_bytes() const {
 Lirs::NodeId Lirs::new_node(Slot slot, const Access& access) {
   NodeId node = static_cast<NodeId>(nodes_.size());
   if (free_nodes_.empty()) {
-    nodes_.push_back({});
+    base::append(nodes_, {});
     free_nodes_.reserve(nodes_.capacity());  // So that no hit has to.
     make_room_for(stack_links_, node);
     make_room_for(queue_links_, node);

@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/growth.h"
 #include "base/policy_fact.h"
 
 namespace freshet::eviction::exact {
@@ -73,7 +74,7 @@ std::unique_ptr<Policy> make(std::uint64_t seed) {
 // Rooms in the arrays that are indexed by slot.
 template <typename Array>
 void make_room_for(Array& array, Slot slot) {
-  if (slot >= array.size()) array.resize(slot + slot / 2 + 16);
+  if (slot >= array.size()) base::grow_to(array, slot + std::size_t{1});
 }
 
 template <typename Array>

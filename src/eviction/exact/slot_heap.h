@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "base/growth.h"
 #include "eviction/exact/policy.h"
 
 namespace freshet::eviction::exact {
@@ -22,7 +23,7 @@ class SlotHeap {
 
   void insert(Slot slot, Rank rank) {
     make_room_for(*place_, slot);
-    nodes_.push_back({});
+    base::append(nodes_, {});
     rise(nodes_.size() - 1, {rank, slot});
   }
   void change(Slot slot, Rank rank) { settle((*place_)[slot], {rank, slot}); }

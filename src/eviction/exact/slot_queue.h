@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/growth.h"
 #include "eviction/exact/policy.h"
 
 namespace freshet::eviction::exact {
@@ -26,7 +27,7 @@ class SlotQueue {
   bool empty() const { return size_ == 0; }
 
   void push_back(Slot slot) {
-    if (slot >= place_.size()) place_.resize(slot + slot / 2 + 16, kNowhere);
+    if (slot >= place_.size()) base::grow_to(place_, slot + std::size_t{1}, kNowhere);
     ++size_;
     if (ring_.size() < 2 * size_) grow();
     if (full()) pack();

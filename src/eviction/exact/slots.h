@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "base/growth.h"
 #include "eviction/exact/policy.h"
 
 namespace freshet::eviction::exact {
@@ -14,7 +15,7 @@ class Slots {
  public:
   Slot take(const Value& value) {
     if (free_.empty()) {
-      values_.push_back(value);
+      base::append(values_, value);
       return static_cast<Slot>(values_.size() - 1);
     }
     const Slot slot = free_.back();
@@ -25,7 +26,7 @@ class Slots {
   // Its value is a fresh one from now on.
   void release(Slot slot) {
     values_[slot] = {};
-    free_.push_back(slot);
+    base::append(free_, slot);
   }
   Value& operator[](Slot slot) { return values_[slot]; }
   const Value& operator[](Slot slot) const { return values_[slot]; }

@@ -7,7 +7,7 @@
 //
 // A reader without the shard's lock may find anything here: it decodes a copy of the head, takes nothing of it for true
 // until the shard's sequence has shown that it was, and reads within the sizes that the copy says (memory/unlocked_reader.h
-// has the protocol). May use base and memory.
+// has the protocol). May use memory/mapped.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "memory/unlocked_read.h"
+#include "memory/mapped/unlocked_read.h"
 
 namespace freshet::memory::segments {
 
@@ -56,6 +56,9 @@ class Record {
   static constexpr std::size_t kValueBytesMax = UINT32_MAX;
   static constexpr std::int64_t kExpiryMax = (std::int64_t{1} << 48) - 1;
 
+  static constexpr bool can_hold(std::size_t key_bytes, std::size_t value_bytes, std::int64_t expires_at_ms) {
+    return key_bytes <= kKeyBytesMax && value_bytes <= kValueBytesMax && expires_at_ms >= 0 && expires_at_ms <= kExpiryMax;
+  }
   static std::size_t bytes_of(const Contents& contents);
   // Writes bytes_of(contents) bytes; the policy's byte is 0.
   static void write(const Contents& contents, char* to);

@@ -6,7 +6,7 @@
 
 namespace freshet::memory::segments {
 
-SegmentLog::~SegmentLog() {
+void SegmentLog::clear() {
   for (Queue& queue : queues_) {
     while (Segment* const segment = queue.oldest) {
       take_out(*segment);
@@ -30,8 +30,7 @@ Segment& SegmentLog::take_spare(std::size_t queue) {
   }
   Segment* const segment = spare_.back();
   spare_.pop_back();
-  ++queues_[queue].segments;
-  return *new (segment) Segment{.end = kHeaderBytes, .queue = static_cast<std::uint8_t>(queue)};
+  return *new (segment) Segment{.end = kHeaderBytes, .sifted = kHeaderBytes, .queue = static_cast<std::uint8_t>(queue)};
 }
 
 void SegmentLog::add_segment(std::size_t queue) {
@@ -56,7 +55,6 @@ void SegmentLog::take_out(Segment& segment) {
   if (from.hand == &segment) from.hand = segment.newer;
   (segment.older ? segment.older->newer : from.oldest) = segment.newer;
   (segment.newer ? segment.newer->older : from.newest) = segment.older;
-  --from.segments;
   dead_bytes_ -= segment.dead_bytes;
 }
 

@@ -2,7 +2,7 @@
 // appended to a queue's newest segment; segments are taken away as a whole.
 //
 // A segment is aligned to its size, so that a record's address tells its segment. It begins with a header, and ends with as
-// many bytes as a reader of a head may read behind a record. Not thread-safe: the shard locks. May use base and memory.
+// many bytes as a reader of a head may read behind a record. Not thread-safe: the shard locks. May use memory/mapped.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "memory/segments/record.h"
-#include "memory/segments/segment_pool.h"
+#include "memory/mapped/segment_pool.h"
 
 namespace freshet::memory::segments {
 
@@ -20,6 +20,7 @@ struct Segment {
   Segment* older = nullptr;
   std::uint32_t end = 0;         // Where the next record would begin, from the segment's own begin.
   std::uint32_t dead_bytes = 0;  // Of records that have left.
+  std::uint32_t sifted = 0;      // Records before this have been judged in the round that is under way.
   std::uint8_t queue = 0;
 
   char* memory() { return reinterpret_cast<char*>(this); }
@@ -33,7 +34,7 @@ class SegmentLog {
 
   // `tail_bytes`: so many stand behind each record, and are part of it.
   explicit SegmentLog(SegmentPool& pool, std::size_t tail_bytes = 0) : pool_(pool), tail_bytes_(tail_bytes) {}
-  ~SegmentLog();
+  ~SegmentLog() { clear(); }
   SegmentLog(const SegmentLog&) = delete;
   SegmentLog& operator=(const SegmentLog&) = delete;
 
@@ -42,8 +43,7 @@ class SegmentLog {
   std::size_t record_bytes_max() const { return pool_.segment_bytes() - kHeaderBytes - Record::kHeadBytesMax; }
   std::size_t bytes() const { return segments_ * pool_.segment_bytes(); }
   std::size_t dead_bytes() const { return dead_bytes_; }
-  // Of a queue's segments, its dead included.
-  std::size_t bytes_of(std::size_t queue) const { return queues_[queue].segments * pool_.segment_bytes(); }
+  static bool is_empty(const Segment& segment) { return segment.dead_bytes + kHeaderBytes == segment.end; }
 
   // Room for a record at a queue's end; null if its newest segment has not so much left.
   char* append(std::size_t queue, std::size_t bytes) {
@@ -55,19 +55,22 @@ class SegmentLog {
   void add_segment(std::size_t queue);
   // An empty one takes its place in the queue before `newer`.
   Segment& insert_before(Segment& newer);
-  // The queue's segment that is sifted next: the oldest at first, then the one behind the last that was sifted in place, and
+  // The queue's segment that is sifted next: the oldest at first, then the one behind the last where records stayed, and
   // after the newest the oldest again. Null if there is none.
   Segment* at_hand(std::size_t queue) const {
     const Queue& from = queues_[queue];
     return from.hand ? from.hand : from.oldest;
   }
   void move_hand(std::size_t queue, Segment* to) { queues_[queue].hand = to; }
+  Segment* oldest(std::size_t queue) const { return queues_[queue].oldest; }
   // Takes a segment out of its queue; its records stay where they are until it is made a spare one.
   void take_out(Segment& segment);
   void make_spare(Segment& segment) { spare_.push_back(&segment); }
   std::size_t spare() const { return spare_.size(); }
   // Gives a spare one back to the pool.
   void drop_spare();
+  // All of them go: no record is left.
+  void clear();
 
   // Neighbours of a queue that have a whole segment's bytes of dead between them: the shortest such run, at most kRunMax of
   // them. A queue's newest segment, which is still written to, is in none.
@@ -108,7 +111,6 @@ class SegmentLog {
     Segment* oldest = nullptr;
     Segment* newest = nullptr;
     Segment* hand = nullptr;  // Null: the oldest.
-    std::size_t segments = 0;
   };
 
   SegmentPool& pool_;
