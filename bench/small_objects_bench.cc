@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t kObjects = 10'000'000;
 constexpr std::size_t kValueBytes = 10;
-constexpr std::size_t kCapacityBytes = std::size_t{4} << 30;
+constexpr std::size_t kCapacityBytes = std::size_t{1} << 30;
 
 std::size_t resident_bytes() {
   std::size_t total = 0, resident = 0;

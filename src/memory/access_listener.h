@@ -16,7 +16,7 @@ enum class AccessKind : std::uint8_t {
 struct KeyAccess {
   AccessKind kind;
   std::uint64_t hash;
-  std::size_t bytes;  // The entry's footprint; 0 if it was erased.
+  std::size_t bytes;  // Table::bytes_of the entry; 0 if it was erased.
 };
 
 class AccessListener {

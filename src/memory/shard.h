@@ -56,7 +56,7 @@ class alignas(64) Shard {
   // A change takes some hundred nanoseconds: a reader that met two had better wait for the lock.
   static constexpr int kUnlockedTriesMax = 3;
   // A record may take so much of a segment: one in so many parts. Larger values stand outside.
-  static constexpr std::size_t kRecordsASegmentMin = 8;
+  static constexpr std::size_t kRecordsASegmentMin = 4;
   // Of the segments' bytes so many'th may be dead while a policy picks.
   static constexpr std::size_t kDeadPart = 12;
   // A capacity that changed by less than one in so many parts is not told.

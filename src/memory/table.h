@@ -5,7 +5,7 @@
 // Memory knows nothing of consistency: who may be served is judged by whoever visits, from the entry's witness. Who leaves
 // when memory is full is asked of a policy (memory/policy.h), which the eviction room implements.
 //
-// Each shard has an equal part of the capacity, in segments of about a sixty-fourth of that. What a reader has pinned is its
+// Each shard has an equal part of the capacity, in segments of about a hundredth of that. What a reader has pinned is its
 // own: it does not count, so that a reader who keeps pins cannot empty the cache.
 // May use memory/mapped.
 #pragma once
@@ -56,7 +56,7 @@ class Table {
   // An entry larger than a shard divided by this is not taken: it would push out too much of what shares its shard.
   static constexpr std::size_t kEntriesAShardMin = 2;
   // Of its shard a segment is about one in so many parts: one is half full, one is spare.
-  static constexpr std::size_t kSegmentsAShard = 64;
+  static constexpr std::size_t kSegmentsAShard = 128;
 
   // What an entry costs, about: its record, and its part of the index.
   static std::size_t bytes_of(std::size_t key_bytes, std::size_t value_bytes) {

@@ -41,7 +41,7 @@ struct Seal final : Witness {
 
 std::string key_of(std::uint64_t number) { return "key" + std::string(number % 23, '-') + std::to_string(number); }
 
-// Its length and every byte of it follow from key and version. Sizes of many classes, whole pages, outlined ones, and some
+// Its length and every byte of it follow from key and version. Sizes that stand in segments and outside of them, and some
 // larger than the readers' buffers.
 std::string value_of(std::uint64_t number, std::uint64_t version) {
   base::Random random(number << 32 | version);

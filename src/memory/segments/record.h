@@ -82,9 +82,10 @@ class Record {
 
   // Without the lock: a copy of the head, decoded.
   static Head glimpse(const char* at) {
-    char copy[kHeadBytesMax];
-    peek_bytes(at, sizeof copy, copy);
-    return decode(copy);
+    const auto first = unlocked_read::at<unlocked_read::Word>(at);
+    const auto second = unlocked_read::at<unlocked_read::Word>(at + sizeof first);
+    if (first & kUnusual) [[unlikely]] return glimpse_unusual(at);
+    return decode_usual(first, second);
   }
 
  private:
@@ -107,55 +108,62 @@ class Record {
     return word;
   }
   static const char* outside_at(const char* from) { return load<const char*>(from); }
+  static constexpr std::uint64_t kUnusual = kWideVersion | kExpires | kWideKey | kWideValue | kHugeValue;
+
   static std::uint8_t shape_of(const Contents& contents);
   static Head decode(const char* from);
+  [[gnu::noinline]] static Head glimpse_unusual(const char* at) {
+    char copy[kHeadBytesMax];
+    peek_bytes(at, sizeof copy, copy);
+    return decode(copy);
+  }
+  // By the head's first sixteen bytes, in two registers.
+  static Head decode_usual(std::uint64_t first, std::uint64_t second) {
+    return {.version = first >> 32 | (second & UINT16_MAX) << 32,
+            .expires_at_ms = 0,
+            .key_bytes = static_cast<std::uint8_t>(second >> 16),
+            .value_bytes = static_cast<std::uint8_t>(second >> 24),
+            .witness = static_cast<std::uint16_t>(first >> 16),
+            .head_bytes = kHeadBytesUsual,
+            .policy = static_cast<std::uint8_t>(first >> 8),
+            .present = (first & kPresent) != 0,
+            .outside = (first & kOutside) != 0,
+            .dead = (first & kDead) != 0};
+  }
 
   char* at_;
 };
 
 // Reads kHeadBytesMax bytes at most, whatever they are.
 inline Head Record::decode(const char* from) {
+  Head head = decode_usual(load<std::uint64_t>(from), load<std::uint64_t>(from + sizeof(std::uint64_t)));
   const auto shape = load<std::uint8_t>(from);
-  Head head;
-  head.policy = load<std::uint8_t>(from + 1);
-  head.witness = load<std::uint16_t>(from + 2);
-  head.present = shape & kPresent;
-  head.outside = shape & kOutside;
-  head.dead = shape & kDead;
-  const std::uint64_t version = load<std::uint64_t>(from + 4);
+  if (!(shape & kUnusual)) [[likely]] return head;
   std::size_t at = 10;
-  head.version = version & kSixBytes;
-  head.expires_at_ms = 0;
-  if (shape & (kWideVersion | kExpires | kWideKey | kWideValue | kHugeValue)) [[unlikely]] {
-    if (shape & kWideVersion) {
-      head.version = version;
-      at += 2;
-    }
-    if (shape & kExpires) {
-      head.expires_at_ms = static_cast<std::int64_t>(load<std::uint64_t>(from + at) & kSixBytes);
-      at += 6;
-    }
-    if (shape & kWideKey) {
-      head.key_bytes = load<std::uint16_t>(from + at);
-      at += 2;
-    } else {
-      head.key_bytes = load<std::uint8_t>(from + at++);
-    }
-    if (shape & kHugeValue) {
-      head.value_bytes = load<std::uint32_t>(from + at);
-      at += 4;
-    } else if (shape & kWideValue) {
-      head.value_bytes = load<std::uint16_t>(from + at);
-      at += 2;
-    } else {
-      head.value_bytes = load<std::uint8_t>(from + at++);
-    }
-    head.head_bytes = static_cast<std::uint8_t>(at);
-    return head;
+  if (shape & kWideVersion) {
+    head.version = load<std::uint64_t>(from + 4);
+    at += 2;
   }
-  head.key_bytes = load<std::uint8_t>(from + 10);
-  head.value_bytes = load<std::uint8_t>(from + 11);
-  head.head_bytes = kHeadBytesUsual;
+  if (shape & kExpires) {
+    head.expires_at_ms = static_cast<std::int64_t>(load<std::uint64_t>(from + at) & kSixBytes);
+    at += 6;
+  }
+  if (shape & kWideKey) {
+    head.key_bytes = load<std::uint16_t>(from + at);
+    at += 2;
+  } else {
+    head.key_bytes = load<std::uint8_t>(from + at++);
+  }
+  if (shape & kHugeValue) {
+    head.value_bytes = load<std::uint32_t>(from + at);
+    at += 4;
+  } else if (shape & kWideValue) {
+    head.value_bytes = load<std::uint16_t>(from + at);
+    at += 2;
+  } else {
+    head.value_bytes = load<std::uint8_t>(from + at++);
+  }
+  head.head_bytes = static_cast<std::uint8_t>(at);
   return head;
 }
 
