@@ -31,7 +31,7 @@ std::size_t resident_bytes() {
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Every value of that size; or, with 0, of sizes from a byte to a hundred thousand, and one in five of the keys erased again.
+// Every value of that size; or, with 0, of sizes from a byte to a hundred thousand, and one in five of the keys is erased.
 void fill(Table& table, std::size_t value_bytes) {
   base::Random random(kSeed);
   const std::string text(100'000, 'v');
