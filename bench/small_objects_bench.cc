@@ -3,13 +3,13 @@
 //
 // Run: small_objects_bench [OBJECTS]; prints {"account_bytes":N,"rss_bytes":N}.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <utility>
 
+#include "base/resident.h"
 #include "base/slot.h"
 #include "drawn_keys.h"
 #include "eviction/policies.h"
@@ -22,17 +22,8 @@ constexpr std::uint64_t kObjects = 10'000'000;
 constexpr std::size_t kValueBytes = 10;
 constexpr std::size_t kCapacityBytes = std::size_t{1} << 30;
 
-std::size_t resident_bytes() {
-  std::size_t total = 0, resident = 0;
-  if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
 int run(std::uint64_t objects) {
-  const std::size_t before = resident_bytes();
+  const std::size_t before = base::resident_bytes();
   memory::TableOptions options;
   options.capacity_bytes = kCapacityBytes;
   options.policy = eviction::table_policy(eviction::kDefaultPolicy)->make;
@@ -49,7 +40,7 @@ int run(std::uint64_t objects) {
     fmt::print(stderr, "{} of {} objects are there\n", stats.entries, objects);
     return 1;
   }
-  fmt::print("{{\"account_bytes\":{},\"rss_bytes\":{}}}\n", stats.bytes, resident_bytes() - before);
+  fmt::print("{{\"account_bytes\":{},\"rss_bytes\":{}}}\n", stats.bytes, base::resident_bytes() - before);
   return 0;
 }
 

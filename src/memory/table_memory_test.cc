@@ -1,13 +1,12 @@
 // What the process grows by is what the table may hold, whatever the sizes: at most a twentieth more, and a constant.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstddef>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "base/random.h"
+#include "base/resident.h"
 #include "base/slot.h"
 #include "memory/settling_fifo.h"
 #include "memory/table.h"
@@ -21,15 +20,6 @@ constexpr unsigned kShards = 32;
 // Partly used huge pages of segments, blocks and the addresses' ledger, and what one shard's index takes while it grows.
 constexpr std::size_t kConstantBytes = std::size_t{12} << 20;
 constexpr std::size_t kTimesFilled = 3;
-
-std::size_t resident_bytes() {
-  std::size_t total = 0, resident = 0;
-  if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
 
 // Every value of that size; or, with 0, of sizes from a byte to a hundred thousand, and one in five of the keys is erased.
 void fill(Table& table, std::size_t value_bytes) {
@@ -55,10 +45,10 @@ TEST(TableMemory, TheProcessGrowsByWhatTheTableMayHold) {
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
   for (const std::size_t value_bytes : {10, 300, 3'000, 9'000, 100'000, 0}) {
     SCOPED_TRACE(testing::Message() << "values of " << value_bytes << " bytes");
-    const std::size_t before = resident_bytes();
+    const std::size_t before = base::resident_bytes();
     Table table(settling_table(kCapacityBytes, kShards));
     fill(table, value_bytes);
-    const std::size_t grown = resident_bytes() - before;
+    const std::size_t grown = base::resident_bytes() - before;
     const TableStats stats = table.stats();
     EXPECT_LE(stats.bytes, kCapacityBytes);
     EXPECT_GT(stats.evicted, 0u);

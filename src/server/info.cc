@@ -3,8 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdio>
-
+#include "base/resident.h"
 #include "server/access.h"
 #include "server/handlers.h"
 #include "server/server.h"
@@ -20,15 +19,6 @@ struct Source {
   cache::EngineStats engine;
   TrackingStats tracking;
 };
-
-std::size_t resident_bytes() {
-  unsigned long pages = 0;
-  if (FILE* file = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
-    std::fclose(file);
-  }
-  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
 
 std::string server_section(const Source& source) {
   const auto up = (base::now() - source.server.started_at()) / base::kSecond;
@@ -52,7 +42,7 @@ std::string memory_section(const Source& source) {
   return fmt::format(
       "used_memory:{}\r\nused_memory_rss:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:{}\r\neviction_policy:{}\r\n"
       "cached_entries:{}\r\n",
-      table.bytes, resident_bytes(), table.capacity_bytes, engine.policy_setting, engine.policy, table.entries);
+      table.bytes, base::resident_bytes(), table.capacity_bytes, engine.policy_setting, engine.policy, table.entries);
 }
 
 std::string persistence_section(const Source&) { return "loading:0\r\nasync_loading:0\r\n"; }
