@@ -4,13 +4,31 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/function_ref.h"
+#include "base/growth.h"
 #include "freshet/result.h"
 
 namespace freshet::base {
 namespace {
+
+TEST(Growth, LeavesLittleEmptyAndMovesSeldom) {
+  std::vector<int> values;
+  std::size_t moves = 0;
+  const int* at = nullptr;
+  for (int i = 0; i < 100'000; ++i) {
+    append(values, i);
+    if (values.data() != at) ++moves;
+    at = values.data();
+    ASSERT_LE(values.capacity(), values.size() + values.size() / 8 + 8);
+  }
+  EXPECT_LT(moves, 100u);
+  for (int i = 0; i < 100'000; ++i) ASSERT_EQ(values[static_cast<std::size_t>(i)], i);
+  grow_to(values, 100'002, 7);
+  EXPECT_EQ(values.back(), 7);
+}
 
 TEST(Clock, NeverStepsBack) {
   auto before = now();

@@ -7,9 +7,12 @@
 namespace freshet::cache {
 namespace {
 
-// On so many operation locks two threads seldom meet; at the smallest memory a shard still holds some entries.
-constexpr unsigned kTableShardsMax = 256;
+// On so many locks two threads seldom meet; at the smallest memory a shard still holds some entries. Where that makes shards
+// large they are more, so that none is locked for long while it is written anew for another policy.
+constexpr unsigned kTableShardsUsual = 256;
+constexpr unsigned kTableShardsMax = 4096;
 constexpr std::size_t kShardBytesMin = 4 << 20;
+constexpr std::size_t kShardBytesUsualMax = 16 << 20;
 
 // What runs at first.
 const eviction::TablePolicy* first_policy(std::string_view name) {
@@ -20,8 +23,9 @@ memory::TableOptions table_options(const EngineOptions& options, const eviction:
   memory::TableOptions table;
   table.capacity_bytes = options.memory_bytes;
   table.value_bytes_max = options.cached_value_bytes_max;
-  table.shards = kTableShardsMax;
+  table.shards = kTableShardsUsual;
   while (table.shards > 1 && options.memory_bytes / table.shards < kShardBytesMin) table.shards /= 2;
+  while (table.shards < kTableShardsMax && options.memory_bytes / table.shards > kShardBytesUsualMax) table.shards *= 2;
   table.policy = policy.make;
   return table;
 }

@@ -1,6 +1,6 @@
 // How often keys were asked for lately, in little memory: a count-min sketch of 4-bit counters that age. Cormode,
 // Muthukrishnan: "An improved data stream summary: the count-min sketch and its applications", 2005; with conservative
-// update, and halved at intervals as in TinyLFU (eviction/exact/w_tiny_lfu.h). May use policy.h only.
+// update, and halved at intervals as in TinyLFU (eviction/exact/w_tiny_lfu.h). May use the standard library.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// One thread that learns for many caches: a server's table has up to 256 shards with a policy each, and a learner's thread
+// One thread that learns for many caches: a server's table has hundreds of shards with a policy each, and a learner's thread
 // for each would be heavy. May use base, and this room's learner.h.
 //
 // Each cache has a learner of its own, made by make_learner, and gives it a lesson at a time. Lessons wait in one queue,

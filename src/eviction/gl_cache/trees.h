@@ -1,5 +1,5 @@
 // A trained model as Freshet evaluates it: regression trees in one flat array, so that ranking groups calls no library and
-// allocates nothing. May use this room's features.h.
+// allocates nothing. May use the public API's results and this room's features.h.
 #pragma once
 
 #include <cstddef>
