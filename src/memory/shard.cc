@@ -128,16 +128,17 @@ bool Shard::write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_
 
 // Whatever the record refers to. False if it, or that, has no room.
 bool Shard::prepare(const NewEntry& entry, Contents& contents) {
-  const std::size_t inline_bytes_max = log_->record_bytes_max() / kRecordsASegmentMin;
+  const std::size_t inline_bytes_max = record_bytes_max() / kRecordsASegmentMin;
   if (Record::bytes_of(contents) > inline_bytes_max && entry.value.size() > sizeof(char*) && !put_outside(contents)) {
     return false;
   }
-  if (Record::bytes_of(contents) + tail_bytes() > log_->record_bytes_max()) return false;
+  if (Record::bytes_of(contents) > record_bytes_max()) return false;
   contents.witness = witnesses_.use(entry.witness);
   return contents.witness != 0 || !entry.witness;
 }
 
-bool Shard::put_outside(Contents& contents) {
+// Without the memory that the limit promises nothing can go on: then the process ends (noexcept).
+bool Shard::put_outside(Contents& contents) noexcept {
   const std::size_t footprint = OutsideValue::footprint_of(contents.value.size());
   while (!fits(footprint + pool_->segment_bytes()) && shed()) continue;
   if (!fits(footprint)) return false;

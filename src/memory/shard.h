@@ -128,7 +128,7 @@ class alignas(64) Shard {
   bool write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_byte);
   bool prepare(const NewEntry& entry, Contents& contents);
   bool overwrite(Record record, const Head& head, const NewEntry& entry);
-  bool put_outside(Contents& contents);
+  bool put_outside(Contents& contents) noexcept;
   void drop_outside(std::string_view value);
   void give_slot(Record record, const Head& head, Slot slot);
   void take_slot(std::uint64_t hash, Record record);
@@ -163,7 +163,8 @@ class alignas(64) Shard {
   void carry_over(Record record);
   void move_to(std::shared_ptr<SegmentPool> pool);
 
-  // Sizes.
+  // Sizes. The largest record, without what a policy puts behind it: of any policy, since the next may be one that picks.
+  std::size_t record_bytes_max() const { return log_->record_bytes_max() - sizeof(Slot); }
   std::size_t tail_bytes() const { return picking_ ? sizeof(Slot) : 0; }
   std::size_t bytes_beside_segments() const;
   // What an entry is held to cost: with its value, wherever that stands.

@@ -71,7 +71,7 @@ void Shard::move_to(std::shared_ptr<SegmentPool> pool) {
   before->for_each([&](Record record, const Head& head) {
     const std::size_t bytes = before->bytes_of(head);
     const std::size_t queue = before->segment_of(record.address()).queue;
-    if (bytes <= log_->record_bytes_max()) return move(record, head, room_behind(queue, bytes));
+    if (head.bytes() <= record_bytes_max()) return move(record, head, room_behind(queue, bytes));
     const std::uint64_t hash = hash_of(record, head);
     leave_policy(record, head, hash, queue);
     index_.erase(hash, record.address());

@@ -30,6 +30,10 @@ bool Shard::shed() {
     log_->drop_spare();
     return true;
   }
+  if (index_.size() == 0 && log_->bytes() > 0) {
+    log_->clear();  // All of it is dead.
+    return true;
+  }
   if (picking_) return pick_or_rewrite();
   return compact() || (outside_bytes_ > log_->bytes() ? sift_record() : sift_segment());
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -203,6 +204,34 @@ TEST(Shard, AgreesWithAMapWhereSomeStandOutside) { agrees<Everything>("large val
 TEST(Shard, AgreesWithAMapWhileAPolicyPicks) {
   agrees<Anybody>("small values", 300);
   agrees<Anybody>("large values", 5'000);
+}
+
+bool insert(Shard& shard, std::string_view key, std::string_view value) {
+  return shard.insert({.key = key, .hash = base::hash_of(key), .value = value});
+}
+
+// A policy that picks puts four bytes behind each record: the largest must have room for them already.
+TEST(Shard, TheLargestRecordMovesToAnyPolicy) {
+  constexpr std::size_t kSmall = std::size_t{8} << 10;
+  OneShard shard(kSmall, 1 << 20, std::make_unique<Everything>());
+  std::size_t largest = 0;
+  for (std::size_t bytes = kSmall - 200; bytes < kSmall; ++bytes) {
+    if (insert(shard, std::string(bytes, 'k'), "v")) largest = bytes;
+  }
+  EXPECT_GT(largest, kSmall - 200);
+  EXPECT_LT(largest, kSmall - 1);
+  const std::uint64_t entries = shard.stats().entries;
+  shard.set_policy(std::make_unique<Anybody>());
+  EXPECT_EQ(shard.stats().entries, entries);
+  EXPECT_TRUE(shard.inspect(std::string(largest, 'k'), base::hash_of(std::string(largest, 'k')), [](const Entry&) {}));
+  shard.set_policy(std::make_unique<Everything>());
+  EXPECT_EQ(shard.stats().entries, entries);
+}
+
+TEST(Shard, AnOnlyKeyIsNeverRefused) {
+  OneShard shard(kSegmentBytes, 10 * kSegmentBytes, std::make_unique<Everything>());
+  for (std::size_t i = 0; i < 5'000; ++i) ASSERT_TRUE(insert(shard, "key", std::string(i % 2'000, 'v'))) << i;
+  EXPECT_EQ(shard.stats().evicted, 0u);
 }
 
 TEST(Shard, WhatIsHitStays) {

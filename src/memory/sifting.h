@@ -27,7 +27,8 @@ class SiftingPolicy {
   virtual std::uint8_t on_hit(std::uint8_t byte) = 0;
   // The queue that is sifted next, by the bytes that the entries of each have.
   virtual std::size_t queue_to_sift(const std::size_t (&queue_bytes)[2]) = 0;
-  // Room is needed: kLeaves, kStays, or the queue at whose end it is written anew; with `byte` as its byte.
+  // Room is needed: kLeaves, kStays, or the queue at whose end it is written anew; with `byte` as its byte. Who is judged
+  // again and again without a hit must leave at last.
   virtual int sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) = 0;
   // The record leaves for another reason than room.
   virtual void on_erase(std::size_t /*queue*/, std::uint64_t /*hash*/, std::uint8_t /*byte*/) {}

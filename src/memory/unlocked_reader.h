@@ -51,7 +51,7 @@ class UnlockedReader {
       const bool same = peek_equal(payload, key);
       const Witness* const witness = witnesses_.peek_at(seen.witness, still);
       if (!still()) return Sight::changed;
-      const bool current = is_current(witness, seen.expires_at_ms);
+      const bool current = same && is_current(witness, seen.expires_at_ms);
       if (seen.value_bytes <= to.size()) peek_bytes(payload + seen.key_bytes, seen.value_bytes, to.data());
       if (!still()) return Sight::changed;
       if (!same) return Sight::absent;

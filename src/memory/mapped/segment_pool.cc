@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "memory/mapped/address_ranges.h"
+#include "memory/mapped/sequence.h"
 
 namespace freshet::memory {
 
@@ -45,6 +46,7 @@ char* SegmentPool::take() {
   const std::size_t piece = region.take_piece();
   --free_count_;
   if (region.free_count == 0) with_free_.erase(memory);
+  release_fence();  // What is written there comes after what the last owner said of its change (memory/mapped/sequence.h).
   return memory + piece * segment_bytes_;
 }
 

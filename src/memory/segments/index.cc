@@ -131,7 +131,8 @@ void Index::shrink_if_sparse(HashOf hash_of) {
   if (buckets_ == 0) return;
   if (size_ == 0) return rebuild(0, hash_of);
   if (buckets_ <= kBucketsMin || size_ * kSparse >= buckets_ * kSlotsABucket) return;
-  rebuild(buckets_for(size_ * 2, kBucketsMin), hash_of);
+  const std::size_t wanted = buckets_for(size_ * 2, kBucketsMin);
+  if (wanted < buckets_) rebuild(wanted, hash_of);  // Sizes come in steps: it may be the same one.
 }
 
 void Index::for_each(base::FunctionRef<void(char* record)> visit) const {

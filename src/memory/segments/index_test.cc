@@ -105,6 +105,33 @@ TEST(Index, AgreesWithAMap) { agrees(false); }
 TEST(Index, AgreesWithAMapWhereHashesMeet) { agrees(true); }
 
 // From a page of buckets on, and while steps are pages.
+// Work counted, not time: a record is hashed anew as often as the index really shrinks.
+TEST(Index, ShrinkingPaysForItself) {
+  constexpr std::size_t kRecords = 20'000;
+  base::Random random(20261130);
+  std::vector<std::uint64_t> hashes(kRecords);
+  for (std::uint64_t& hash : hashes) hash = random();
+  const auto record_of = [](std::uint64_t& hash) { return reinterpret_cast<char*>(&hash); };
+  std::size_t hashed = 0;
+  const auto hash_of = [&](const char* record) {
+    ++hashed;
+    return *reinterpret_cast<const std::uint64_t*>(record);
+  };
+  Index index;
+  for (std::uint64_t& hash : hashes) index.insert(hash, record_of(hash), hash_of);
+  hashed = 0;
+  for (std::uint64_t& hash : hashes) {
+    const std::size_t before = index.bytes(), hashed_before = hashed;
+    index.erase(hash, record_of(hash));
+    index.shrink_if_sparse(hash_of);
+    if (hashed != hashed_before) {
+      EXPECT_LT(index.bytes(), before) << "with " << index.size();
+    }
+  }
+  EXPECT_EQ(index.bytes(), 0u);
+  EXPECT_LT(hashed, kRecords);
+}
+
 TEST(Index, TakesSevenToTenBytesARecord) {
   Model model(20261129);
   double sum = 0;

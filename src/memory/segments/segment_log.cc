@@ -23,7 +23,8 @@ char* SegmentLog::append(Segment& segment, std::size_t bytes) {
   return record;
 }
 
-Segment& SegmentLog::take_spare(std::size_t queue) {
+// Without the memory that the limit promises nothing can go on: then the process ends (noexcept).
+Segment& SegmentLog::take_spare(std::size_t queue) noexcept {
   if (spare_.empty()) {
     spare_.push_back(reinterpret_cast<Segment*>(pool_.take()));
     ++segments_;

@@ -106,7 +106,7 @@ class SegmentLog {
   }
 
  private:
-  Segment& take_spare(std::size_t queue);
+  Segment& take_spare(std::size_t queue) noexcept;
   struct Queue {
     Segment* oldest = nullptr;
     Segment* newest = nullptr;
