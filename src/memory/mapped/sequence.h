@@ -3,8 +3,9 @@
 //
 // Why a reader that finds it unchanged has read nothing of a change: if any of its loads saw bytes that were written after a
 // change had begun, in the shard itself or in memory that the change gave back and somebody took again, then the release
-// fence before that writing (begin_change, or BlockPool::allocate, or SegmentPool::take, which come after the change by way of the pool's locks)
-// meets the acquire fence in is_still(), and the load behind it sees the change. May use the standard library only.
+// fence before that writing (begin_change; or BlockPool::allocate and SegmentPool::take, which come after the change by way
+// of the pool's locks) meets the acquire fence in is_still(), and the load behind it sees the change. May use the standard
+// library only.
 #pragma once
 
 #include <atomic>
