@@ -40,8 +40,8 @@ struct Value {
   std::chrono::milliseconds age{0};
 };
 
-// A view into the cache's own memory. It keeps the bytes alive, at the price of memory beyond the cache's limit: hold it
-// shortly. It does not follow later writes.
+// A value that stays. A small one is a copy; a large one is the cache's own memory, which is kept alive beyond the cache's
+// limit: hold it shortly. It does not follow later writes.
 class PinnedValue {
  public:
   PinnedValue() = default;
@@ -96,8 +96,8 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // Linearizable hits, from memory only: no I/O, no allocation, well under a microsecond. A miss is no statement about the
-  // key. The buffer's content is undefined unless the answer is Hit::present.
+  // Linearizable hits, from memory only: no I/O, no allocation (but for try_pin), well under a microsecond. A miss is no
+  // statement about the key. The buffer's content is undefined unless the answer is Hit::present.
   CopiedHit try_get(std::string_view key, std::span<char> buffer) const;
   // try_get of many keys, in any order and number: their waits for memory overlap. How many are hits (`result` of each says
   // what it found).

@@ -251,6 +251,7 @@ ShardStats Shard::stats() const {
   stats.entries = index_.size();
   stats.bytes = bytes_beside_segments() + log_->bytes();
   stats.index_bytes = index_.bytes();
+  stats.policy_bytes = policy_bytes();
   for (const std::size_t bytes : queue_bytes_) stats.entry_bytes += bytes;
   return stats;
 }

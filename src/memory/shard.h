@@ -28,12 +28,12 @@
 #include "base/spin_lock.h"
 #include "memory/entry.h"
 #include "memory/mapped/segment_pool.h"
+#include "memory/mapped/sequence.h"
 #include "memory/outside_value.h"
 #include "memory/policy.h"
 #include "memory/segments/index.h"
 #include "memory/segments/record.h"
 #include "memory/segments/segment_log.h"
-#include "memory/mapped/sequence.h"
 #include "memory/unlocked_reader.h"
 #include "memory/witness_ids.h"
 
@@ -44,6 +44,7 @@ struct ShardStats {
   std::uint64_t bytes = 0;
   std::uint64_t entry_bytes = 0;
   std::uint64_t index_bytes = 0;
+  std::uint64_t policy_bytes = 0;
   std::uint64_t inserted = 0;
   std::uint64_t evicted = 0;
   std::uint64_t erased = 0;
@@ -166,6 +167,7 @@ class alignas(64) Shard {
   // Sizes. The largest record, without what a policy puts behind it: of any policy, since the next may be one that picks.
   std::size_t record_bytes_max() const { return log_->record_bytes_max() - sizeof(Slot); }
   std::size_t tail_bytes() const { return picking_ ? sizeof(Slot) : 0; }
+  std::size_t policy_bytes() const;
   std::size_t bytes_beside_segments() const;
   // What an entry is held to cost: with its value, wherever that stands.
   std::size_t cost_of(const Head& head) const { return log_->bytes_of(head) + (head.outside ? head.value_bytes : 0); }

@@ -6,10 +6,12 @@
 #include "memory/shard.h"
 
 namespace freshet::memory {
+std::size_t Shard::policy_bytes() const {
+  return picking_ ? picking_->overhead_bytes() + at_slot_.capacity() * sizeof(char*) : sifting_->overhead_bytes();
+}
+
 std::size_t Shard::bytes_beside_segments() const {
-  const std::size_t policy = picking_ ? picking_->overhead_bytes() + at_slot_.capacity() * sizeof(char*)
-                                      : sifting_->overhead_bytes();
-  return index_.bytes() + outside_bytes_ + policy + witnesses_.bytes();
+  return index_.bytes() + outside_bytes_ + policy_bytes() + witnesses_.bytes();
 }
 
 // Room at the queue's end. Null if even an empty shard has none.

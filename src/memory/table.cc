@@ -113,6 +113,7 @@ TableStats Table::stats() const {
     total.bytes += shard.bytes;
     total.entry_bytes += shard.entry_bytes;
     total.index_bytes += shard.index_bytes;
+    total.policy_bytes += shard.policy_bytes;
     total.inserted += shard.inserted;
     total.evicted += shard.evicted;
     total.erased += shard.erased;

@@ -41,8 +41,9 @@ struct TableOptions {
 struct TableStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t entry_bytes = 0;  // Of these: records, and values outside of the segments. The rest is
-  std::uint64_t index_bytes = 0;  // the index, what the policy keeps, and what segments have free.
+  std::uint64_t entry_bytes = 0;  // Of these: records, and values outside of the segments;
+  std::uint64_t index_bytes = 0;
+  std::uint64_t policy_bytes = 0;  // what the policies keep beside. The rest is what segments have free or dead.
   std::uint64_t capacity_bytes = 0;
   std::uint64_t inserted = 0;
   std::uint64_t evicted = 0;    // By the policy, for room.

@@ -51,6 +51,7 @@ TEST(TableMemory, TheProcessGrowsByWhatTheTableMayHold) {
     const std::size_t grown = base::resident_bytes() - before;
     const TableStats stats = table.stats();
     EXPECT_LE(stats.bytes, kCapacityBytes);
+    EXPECT_LE(stats.entry_bytes + stats.index_bytes + stats.policy_bytes, stats.bytes);
     EXPECT_GT(stats.evicted, 0u);
     EXPECT_LE(grown, kCapacityBytes + kCapacityBytes / 20 + kConstantBytes) << grown;
     EXPECT_GT(stats.entry_bytes, kCapacityBytes / 100 * 75) << "most of it is entries";

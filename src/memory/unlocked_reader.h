@@ -21,9 +21,9 @@
 #include <string_view>
 
 #include "memory/entry.h"
+#include "memory/mapped/sequence.h"
 #include "memory/segments/index.h"
 #include "memory/segments/record.h"
-#include "memory/mapped/sequence.h"
 #include "memory/sifting.h"
 #include "memory/witness_ids.h"
 

@@ -382,6 +382,8 @@ TEST_F(CommandsTest, TellsWhatThePolicyIsChosenBy) {
   client->call({"FRESHET.STATS", "eviction"});
   EXPECT_EQ(client->last().find("policy")->text, "sieve");
   EXPECT_EQ(client->last().find("setting")->text, "auto");
+  EXPECT_EQ(client->last().find("policy_bytes")->integer, 150);
+  EXPECT_EQ(client->last().find("unused_bytes")->integer, 50);
   EXPECT_EQ(client->last().find("changes")->integer, 3);
   const auto* estimates = client->last().find("estimates");
   ASSERT_TRUE(estimates);

@@ -389,6 +389,10 @@ cache::EngineStats FakeEngine::stats() const {
   stats.hits = hits_;
   stats.misses = storage_reads_;
   stats.table.entries = cached_.size();
+  stats.table.bytes = 1000;
+  stats.table.entry_bytes = 600;
+  stats.table.index_bytes = 200;
+  stats.table.policy_bytes = 150;
   stats.policy = "sieve";
   stats.policy_setting = "auto";
   stats.observed.streaming = true;

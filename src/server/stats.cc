@@ -116,7 +116,7 @@ void learned(protocol::ReplyWriter& reply, const std::vector<memory::PolicyFact>
 }
 
 void eviction_stats(Context& context) {
-  constexpr std::size_t kAlways = 8, kAutomatic = 8;
+  constexpr std::size_t kAlways = 9, kAutomatic = 8;
   const auto stats = context.engine.stats();
   const auto report = context.engine.eviction_report();
   const auto facts = context.engine.describe_policy();
@@ -127,7 +127,9 @@ void eviction_stats(Context& context) {
   integer(reply, "entries", stats.table.entries);
   integer(reply, "entry_bytes", stats.table.entry_bytes);
   integer(reply, "index_bytes", stats.table.index_bytes);
-  integer(reply, "policy_bytes", stats.table.bytes - stats.table.entry_bytes - stats.table.index_bytes);
+  integer(reply, "policy_bytes", stats.table.policy_bytes);
+  const std::uint64_t used = stats.table.entry_bytes + stats.table.index_bytes + stats.table.policy_bytes;
+  integer(reply, "unused_bytes", stats.table.bytes - used);
   integer(reply, "capacity_bytes", stats.table.capacity_bytes);
   integer(reply, "evicted", stats.table.evicted);
   if (!facts.empty()) learned(reply, facts);
