@@ -100,15 +100,20 @@ RequestParser::Status RequestParser::parse_bulks(std::string_view input, const R
 }
 
 RequestParser::Status RequestParser::parse_count(std::string_view input, const RequestLimits& limits, bool authenticated) {
-  std::string_view line;
-  const auto status = take_line(input, limits.inline_bytes_max, "Protocol error: too big mbulk count string", line);
-  if (status != Status::complete) return status;
-  const auto count = parse_integer(line.substr(1));
-  if (!count || *count > limits.arguments_max) return fail("Protocol error: invalid multibulk length");
-  if (*count > kUnauthenticatedArgumentsMax && !authenticated) {
+  std::int64_t count = take_short_number(input);
+  if (count < 0) {
+    std::string_view line;
+    const auto status = take_line(input, limits.inline_bytes_max, "Protocol error: too big mbulk count string", line);
+    if (status != Status::complete) return status;
+    const auto number = parse_integer(line.substr(1));
+    if (!number) return fail("Protocol error: invalid multibulk length");
+    count = *number;
+  }
+  if (count > limits.arguments_max) return fail("Protocol error: invalid multibulk length");
+  if (count > kUnauthenticatedArgumentsMax && !authenticated) {
     return fail("Protocol error: unauthenticated multibulk length");
   }
-  missing_ = *count;
+  missing_ = count;
   expect_ = Expect::length;
   return Status::complete;
 }
@@ -118,17 +123,34 @@ RequestParser::Status RequestParser::parse_length(std::string_view input, const 
   if (input[position_] != '$') {
     return fail(std::string("Protocol error: expected '$', got '") + input[position_] + "'");
   }
-  std::string_view line;
-  const auto status = take_line(input, limits.inline_bytes_max, "Protocol error: too big bulk count string", line);
-  if (status != Status::complete) return status;
-  const auto length = parse_integer(line.substr(1));
-  if (!length || *length < 0 || *length > limits.bulk_bytes_max) return fail("Protocol error: invalid bulk length");
-  if (*length > kUnauthenticatedBulkBytesMax && !authenticated) {
+  std::int64_t length = take_short_number(input);
+  if (length < 0) {
+    std::string_view line;
+    const auto status = take_line(input, limits.inline_bytes_max, "Protocol error: too big bulk count string", line);
+    if (status != Status::complete) return status;
+    length = parse_integer(line.substr(1)).value_or(-1);
+  }
+  if (length < 0 || length > limits.bulk_bytes_max) return fail("Protocol error: invalid bulk length");
+  if (length > kUnauthenticatedBulkBytesMax && !authenticated) {
     return fail("Protocol error: unauthenticated bulk length");
   }
-  length_ = static_cast<std::size_t>(*length);
+  length_ = static_cast<std::size_t>(length);
   expect_ = Expect::body;
   return Status::complete;
+}
+
+std::int64_t RequestParser::take_short_number(std::string_view input) {
+  constexpr std::size_t kDigitsMax = 3;
+  const std::string_view rest = input.substr(position_);
+  std::int64_t number = 0;
+  std::size_t at = 1;
+  for (; at <= kDigitsMax && at < rest.size() && rest[at] >= '0' && rest[at] <= '9'; ++at) {
+    number = number * 10 + (rest[at] - '0');
+  }
+  const bool leading_zero = at > 2 && rest[1] == '0';
+  if (at == 1 || leading_zero || rest.size() < at + 2 || rest[at] != '\r' || rest[at + 1] != '\n') return -1;
+  position_ += at + 2;
+  return number;
 }
 
 RequestParser::Status RequestParser::take_line(std::string_view input, std::size_t limit, const char* too_long,

@@ -59,6 +59,9 @@ class RequestParser {
   Status parse_length(std::string_view input, const RequestLimits& limits, bool authenticated);
   Status parse_inline(std::string_view input, const RequestLimits& limits);
   bool split_words(std::string_view line);
+  // The number in the line that begins at position_ with a marker, and moves behind that; -1 unless it is written as clients
+  // write nearly all of them: one to three digits and CRLF, all there. Then nothing has moved, and take_line has the line.
+  std::int64_t take_short_number(std::string_view input);
   // The line that begins at position_, without its CRLF; moves behind it.
   Status take_line(std::string_view input, std::size_t limit, const char* too_long, std::string_view& line);
   Status fail(std::string text);

@@ -92,6 +92,22 @@ TEST(RequestParser, AnswersWithRedisTexts) {
   for (const auto& [input, error] : cases) EXPECT_EQ(parse_all(input).error, error) << input;
 }
 
+// A line that ends in a mere LF is read at length, one in CRLF mostly at a glance: both must say the same.
+TEST(RequestParser, NumbersMeanTheSameHoweverTheirLineEnds) {
+  for (const char* const number : {"0", "1", "2", "9", "10", "12", "99", "100", "123", "999", "1000", "1234", "00", "01",
+                                   "010", "-0", "-1", "+1", "", " 1", "1 ", "1a", "a1", "99999999999999999999"}) {
+    SCOPED_TRACE(testing::Message() << "'" << number << "'");
+    const std::string body = std::string(1'300, 'b') + "\r\n";
+    for (const std::string marker : {"*1\r\n$", "*"}) {
+      const std::string line = marker + number;
+      EXPECT_EQ(parse_all(line + "\r\n" + body), parse_all(line + "\n" + body));
+      EXPECT_EQ(parse_all(line + "\r\n"), parse_all(line + "\n"));
+    }
+  }
+  EXPECT_THAT(parse_all("*2\r\n$3\r\nGET\r\n$012\r\n").error, "Protocol error: invalid bulk length");
+  EXPECT_THAT(parse_all("*2\r\n$3\r\nGET\r\n$12\r\nabcdefghijkl\r\n").commands, ElementsAre(Words{"GET", "abcdefghijkl"}));
+}
+
 TEST(RequestParser, BoundsLines) {
   RequestLimits limits;
   limits.inline_bytes_max = 64;

@@ -43,7 +43,7 @@ class RequestBatch {
   // A command of these words (none: one to be passed over) that takes up so many bytes of the input. False: it is the
   // batch's last one. A write waits for storage, and what follows it would be parsed twice.
   bool add(std::span<const std::string_view> args, std::size_t bytes) {
-    const Command* const command = args.empty() ? nullptr : find_command(args[0]);
+    const Command* const command = args.empty() ? nullptr : command_of(args[0]);
     items_.push_back({command, arguments_.size(), args.size(), bytes});
     arguments_.insert(arguments_.end(), args.begin(), args.end());
     if (!fetches_for(args)) return false;
@@ -56,6 +56,14 @@ class RequestBatch {
   }
 
  private:
+  // Pipelines repeat themselves.
+  const Command* command_of(std::string_view name) const {
+    if (!items_.empty() && items_.back().arguments > 0 && arguments_[items_.back().first_argument] == name) {
+      return items_.back().command;
+    }
+    return find_command(name);
+  }
+
   // More than this is given back: one command may have had a million words.
   static constexpr std::size_t kArgumentsKept = 1024;
 
