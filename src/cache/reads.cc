@@ -10,6 +10,8 @@ namespace {
 
 // More than the processor has lines on their way at a time, and few enough to stay in its nearest cache.
 constexpr std::size_t kCopiesTogether = 16;
+// The same for lines that are wanted a little later: as many keys as the server brings at a time.
+constexpr std::size_t kFetchedTogether = 32;
 // Entries on their way while one is copied: three lines each.
 constexpr std::size_t kEntriesAhead = 4;
 
@@ -76,8 +78,12 @@ std::size_t ComposedEngine::try_copy_many(std::span<CopyRequest> requests) {
 }
 
 void ComposedEngine::prefetch_hits(std::span<const std::string_view> keys) {
-  for (const auto key : keys) table_.prefetch(base::hash_of(key));
-  for (const auto key : keys) table_.prefetch_entry(base::hash_of(key));
+  std::array<std::uint64_t, kFetchedTogether> hashes;
+  for (; !keys.empty(); keys = keys.subspan(std::min(keys.size(), kFetchedTogether))) {
+    const std::size_t some = std::min(keys.size(), kFetchedTogether);
+    for (std::size_t i = 0; i < some; ++i) table_.prefetch(hashes[i] = base::hash_of(keys[i]));
+    for (std::size_t i = 0; i < some; ++i) table_.prefetch_entry(hashes[i]);
+  }
 }
 
 memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds now) {

@@ -1,21 +1,29 @@
 // See net/descriptor_watch.h.
 #include "net/descriptor_watch.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 
 namespace freshet::net {
 
 struct DescriptorWatch::Handle {
   uv_poll_t poll;
-  Ready ready;  // Its own: the watch may be destroyed while it runs.
+  Ready ready;       // Its own: the watch may be destroyed while it runs.
+  int own = -1;      // The descriptor's duplicate, which is what libuv sees.
 };
 
 int DescriptorWatch::watch(int descriptor, int events) {
   if (handle_ != nullptr && events_ == events) return 0;
   if (handle_ == nullptr) {
-    handle_ = new Handle{{}, ready_};
-    if (const int status = uv_poll_init(loop_.uv(), &handle_->poll, descriptor); status < 0) {
+    const int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (own < 0) return uv_translate_sys_error(errno);
+    handle_ = new Handle{{}, ready_, own};
+    if (const int status = uv_poll_init(loop_.uv(), &handle_->poll, own); status < 0) {
       delete std::exchange(handle_, nullptr);
+      close(own);
       return status;
     }
     handle_->poll.data = handle_;
@@ -31,9 +39,11 @@ int DescriptorWatch::watch(int descriptor, int events) {
 
 void DescriptorWatch::stop() {
   if (handle_ == nullptr) return;
+  const int own = handle_->own;
   uv_poll_stop(&handle_->poll);
   uv_close(reinterpret_cast<uv_handle_t*>(&std::exchange(handle_, nullptr)->poll),
            [](uv_handle_t* handle) { delete static_cast<Handle*>(handle->data); });
+  close(own);
   events_ = 0;
 }
 

@@ -1,5 +1,9 @@
 // Watches a file descriptor on a loop. The handle that libuv needs outlives the watch until the loop has let go of it.
 //
+// What libuv sees is a duplicate. It knows descriptors by their numbers, and libpq closes a broken connection's by itself,
+// before the watch can be stopped: another one may have got the number by then, on the same loop, and would be refused
+// (EEXIST) or, once the watch is stopped, never be heard of again.
+//
 // Made, used and destroyed on the loop's thread; `ready` may stop or destroy the watch. May use base.
 #pragma once
 
@@ -24,7 +28,7 @@ class DescriptorWatch {
   // Watches for these events from now on; 0: for none. Until stop() it is always the same descriptor. 0, or libuv's error:
   // then nothing is watched.
   int watch(int descriptor, int events);
-  // No call of `ready` comes any more; the descriptor may be closed.
+  // No call of `ready` comes any more. The descriptor may have been closed before.
   void stop();
 
  private:

@@ -49,6 +49,40 @@ TEST(DescriptorWatch, TellsOfWhatCanBeReadUntilItIsStopped) {
   loop.run([&] { watch.reset(); });
 }
 
+// libpq closes a broken connection's socket by itself, before its owner hears of it; meanwhile another one may have got the
+// number.
+class DescriptorWatchOfAClosedOne : public testing::TestWithParam<int> {};
+
+TEST_P(DescriptorWatchOfAClosedOne, LeavesTheNumbersNextOwnerAlone) {
+  const Pipe earlier, later;
+  Loop loop("watch");
+  std::promise<int> told;
+  std::unique_ptr<DescriptorWatch> of_earlier, of_later;
+  const int number = dup(earlier.ends[0]);
+  loop.run([&] {
+    of_earlier = std::make_unique<DescriptorWatch>(loop, [](int, int) {});
+    EXPECT_EQ(of_earlier->watch(number, UV_READABLE), 0);
+    EXPECT_EQ(of_earlier->watch(number, GetParam()), 0);
+  });
+  EXPECT_EQ(dup2(later.ends[0], number), number);
+  loop.run([&] {
+    of_later = std::make_unique<DescriptorWatch>(loop, [&](int status, int events) {
+      later.take();
+      told.set_value(status == 0 ? events : status);
+    });
+    EXPECT_EQ(of_later->watch(number, UV_READABLE), 0);
+  });
+  loop.run([&] { of_earlier->stop(); });
+  later.put();
+  auto future = told.get_future();
+  ASSERT_EQ(future.wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(future.get(), UV_READABLE);
+  loop.run([&] { of_earlier.reset(), of_later.reset(); });
+  close(number);
+}
+
+INSTANTIATE_TEST_SUITE_P(StillWatchedOrNot, DescriptorWatchOfAClosedOne, testing::Values(UV_READABLE, 0));
+
 TEST(DescriptorWatch, MayBeDestroyedByWhatItCalls) {
   const Pipe pipe;
   Loop loop("watch");
