@@ -11,6 +11,8 @@
 
 #include "base/random.h"
 #include "base/zipf.h"
+#include "eviction/carried.h"
+#include "eviction/clock.h"
 #include "eviction/exact/arc.h"
 #include "eviction/exact/clock.h"
 #include "eviction/exact/fifo.h"
@@ -20,11 +22,9 @@
 #include "eviction/exact/s3_fifo.h"
 #include "eviction/exact/sieve.h"
 #include "eviction/exact/w_tiny_lfu.h"
-#include "eviction/shadow/shadow_cache.h"
-#include "eviction/carried.h"
-#include "eviction/clock.h"
 #include "eviction/fifo.h"
 #include "eviction/s3_fifo.h"
+#include "eviction/shadow/shadow_cache.h"
 #include "eviction/sieve.h"
 #include "memory/shard.h"
 
