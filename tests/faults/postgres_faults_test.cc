@@ -21,7 +21,7 @@ constexpr auto kReadDeadline = base::kSecond;
 constexpr auto kSlack = base::kSecond;
 constexpr std::uint64_t kProgress = 200;
 // After the last fault: so that enough reads meet a write in flight, however slow the machine was meanwhile.
-constexpr std::uint64_t kContendedProgress = 2500;
+constexpr std::uint64_t kContendedProgress = 10'000;
 constexpr int kRounds = 3;
 
 class PostgresFaults : public ::testing::Test {
