@@ -24,7 +24,7 @@ constexpr std::uint64_t kWriters = 2;
 constexpr int kWriterSteps = 40'000;
 constexpr std::uint64_t kKeys = 480;
 constexpr std::uint64_t kCrowd = 1'500;  // Keys that only come and go, so that the index grows and shrinks.
-constexpr std::size_t kSmallBytes = 256 * 1024;
+constexpr std::size_t kSmallBytes = std::size_t{1} << 20;
 constexpr std::size_t kLargeBytes = std::size_t{12} << 20;
 constexpr std::size_t kBufferBytes = 4'096;
 
@@ -161,7 +161,8 @@ TEST(TableCopyConcurrency, ReadersSeeWholeValuesInOrder) {
   }
   RecordProperty("hits", static_cast<int>(hits));
   RecordProperty("locked", static_cast<int>(locked));
-  EXPECT_GT(hits, locked + std::uint64_t{kWriterSteps} / 100) << "too few hits without the lock to show anything";
+  EXPECT_GT(hits, std::uint64_t{kWriterSteps} / 100) << "too few hits to show anything";
+  EXPECT_LT(locked, hits / 2) << "most hits took the lock";
   EXPECT_GT(table.stats().evicted, 0u);
 }
 
