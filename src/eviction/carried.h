@@ -41,8 +41,6 @@ class Carried final : public memory::PickingPolicy {
   std::vector<memory::PolicyFact> describe() const override;
 
  private:
-  struct Taken {};  // A slot that is not free; the rest is the shard's.
-
   // Entries have at most 4 GiB and a head; a policy that takes the largest for a little smaller is none the worse.
   static std::uint32_t size_of(std::size_t bytes) {
     return static_cast<std::uint32_t>(bytes < UINT32_MAX ? bytes : UINT32_MAX);
@@ -56,7 +54,7 @@ class Carried final : public memory::PickingPolicy {
   std::unique_ptr<exact::Policy> policy_;  // Null before the first key, and after take_victim found none.
   std::size_t capacity_bytes_;
   std::uint32_t time_s_ = 0;               // At the last miss: hits read no clock.
-  exact::Slots<Taken> taken_;
+  exact::TakenSlots taken_;
 };
 
 }  // namespace freshet::eviction

@@ -42,11 +42,9 @@ class Lru final : public memory::PickingPolicy {
   std::size_t overhead_bytes() const override { return exact::bytes_of(links_) + taken_.bytes(); }
 
  private:
-  struct Taken {};  // A slot that is not free.
-
   exact::SlotLinks links_;
   exact::SlotList list_{links_};
-  exact::Slots<Taken> taken_;
+  exact::TakenSlots taken_;
 };
 
 }  // namespace freshet::eviction

@@ -228,13 +228,13 @@ void Shard::leave_policy(Record record, const Head& head, std::uint64_t hash, st
 }
 
 void Shard::leave(Record record, const Head& head, std::uint64_t hash) {
-  index_.erase(hash, record.address());
-  let_go(record, head, queue_of(record));
+  drop(record, head, hash, queue_of(record));
   log_->kill(record, head);
 }
 
-// What a record holds beside its own bytes.
-void Shard::let_go(Record record, const Head& head, std::size_t queue) {
+// It is not to be found any more, and lets go of what it holds beside its own bytes.
+void Shard::drop(Record record, const Head& head, std::uint64_t hash, std::size_t queue) {
+  index_.erase(hash, record.address());
   queue_bytes_[queue] -= cost_of(head);
   witnesses_.give_back(head.witness);
   if (head.outside) drop_outside(record.value(head));

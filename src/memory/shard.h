@@ -137,7 +137,7 @@ class alignas(64) Shard {
   void take_out(Record record);
   void leave_policy(Record record, const Head& head, std::uint64_t hash, std::size_t queue);
   void leave(Record record, const Head& head, std::uint64_t hash);
-  void let_go(Record record, const Head& head, std::size_t queue);
+  void drop(Record record, const Head& head, std::uint64_t hash, std::size_t queue);
 
   // Making room: shard_room.cc.
   bool fits(std::size_t more_bytes) const { return bytes_beside_segments() + log_->bytes() + more_bytes <= capacity_bytes_; }
@@ -154,6 +154,7 @@ class alignas(64) Shard {
   void end_round(Segment& segment);
   void evict(Record record, const Head& head, std::uint64_t hash);
   void move(Record record, const Head& head, char* to);
+  void move_judged(Record record, const Head& head, std::size_t queue, char* to, std::uint8_t byte);
   char* room_before(Segment* newer, std::size_t queue, Segment*& kept, std::size_t bytes);
   char* room_behind(std::size_t queue, std::size_t bytes);
   void settle();

@@ -74,8 +74,7 @@ void Shard::move_to(std::shared_ptr<SegmentPool> pool) {
     if (head.bytes() <= record_bytes_max()) return move(record, head, room_behind(queue, bytes));
     const std::uint64_t hash = hash_of(record, head);
     leave_policy(record, head, hash, queue);
-    index_.erase(hash, record.address());
-    let_go(record, head, queue);
+    drop(record, head, hash, queue);
     ++counts_.evicted;
   });
 }

@@ -6,6 +6,7 @@
 #include "memory/shard.h"
 
 namespace freshet::memory {
+
 std::size_t Shard::policy_bytes() const {
   return picking_ ? picking_->overhead_bytes() + at_slot_.capacity() * sizeof(char*) : sifting_->overhead_bytes();
 }
@@ -105,6 +106,13 @@ void Shard::move(Record record, const Head& head, char* to) {
   index_.replace(hash_of(record, head), record.address(), to);
 }
 
+// Its queue, which it has left already, may be another from now on.
+void Shard::move_judged(Record record, const Head& head, std::size_t queue, char* to, std::uint8_t byte) {
+  queue_bytes_[queue] += cost_of(head);
+  move(record, head, to);
+  Record(to).set_policy(byte);
+}
+
 std::size_t Shard::queue_to_sift() {
   const std::size_t queue = sifting_->queue_to_sift(queue_bytes_);
   return queue_bytes_[queue] == 0 ? 1 - queue : queue;
@@ -134,8 +142,7 @@ void Shard::sift(Segment& segment) {
     const int verdict =
         record.address() < judged_to ? SiftingPolicy::kStays : sifting_->sift(segment.queue, hash, byte);
     if (verdict == SiftingPolicy::kLeaves) {
-      index_.erase(hash, record.address());
-      let_go(record, head, segment.queue);
+      drop(record, head, hash, segment.queue);
       ++counts_.evicted;
       return;
     }
@@ -145,9 +152,7 @@ void Shard::sift(Segment& segment) {
     const std::size_t bytes = log_->bytes_of(head);
     char* const to = stays ? room_before(newer, queue, kept, bytes) : room_behind(queue, bytes);
     queue_bytes_[segment.queue] -= cost_of(head);
-    queue_bytes_[queue] += cost_of(head);
-    move(record, head, to);
-    Record(to).set_policy(byte);
+    move_judged(record, head, queue, to, byte);
   });
   if (any_stayed) log_->move_hand(segment.queue, newer);
   log_->make_spare(segment);
@@ -158,7 +163,7 @@ bool Shard::sift_record() {
   if (index_.size() == 0) return false;
   Segment& segment = *log_->at_hand(queue_to_sift());
   while (segment.sifted < segment.end) {
-    const Record record(segment.memory() + segment.sifted);
+    Record record(segment.memory() + segment.sifted);
     const Head head = record.head();
     segment.sifted += static_cast<std::uint32_t>(log_->bytes_of(head));
     if (head.dead) continue;
@@ -168,14 +173,12 @@ bool Shard::sift_record() {
     if (verdict == SiftingPolicy::kLeaves) {
       evict(record, head, hash);
     } else if (verdict == SiftingPolicy::kStays) {
-      Record(record).set_policy(byte);
+      record.set_policy(byte);
     } else {
       const auto queue = static_cast<std::size_t>(verdict);
       char* const to = room_behind(queue, log_->bytes_of(head));
       queue_bytes_[segment.queue] -= cost_of(head);
-      queue_bytes_[queue] += cost_of(head);
-      move(record, head, to);
-      Record(to).set_policy(byte);
+      move_judged(record, head, queue, to, byte);
       log_->kill(record, head);
     }
     return true;

@@ -144,7 +144,8 @@ class Table {
   }
   // If segments are so many times too large or too small for a new capacity, the entries move.
   static constexpr std::size_t kSegmentStretch = 4;
-  static constexpr std::size_t kBytesBeside = segments::Record::kHeadBytesUsual + 9;
+  static constexpr std::size_t kIndexBytes = 9;  // Of one record, about.
+  static constexpr std::size_t kBytesBeside = segments::Record::kHeadBytesUsual + kIndexBytes;
   static std::size_t segment_bytes_for(std::size_t shard_bytes);
   [[gnu::cold]] void tell(const KeyAccess& access) const;
   // The hash's high bits; the index uses its low ones.

@@ -5,8 +5,6 @@
 #include <bit>
 #include <limits>
 
-#include "base/growth.h"
-
 namespace freshet::eviction::exact {
 namespace {
 
@@ -32,7 +30,7 @@ Lhd::Lhd(std::uint64_t seed)
 }
 
 void Lhd::on_insert(Slot slot, const Access& access) {
-  if (slot >= tags_.size()) base::grow_to(tags_, slot + std::size_t{1}, Tag{0, 1, 0, 0, kAbsent});
+  make_room_for(tags_, slot, Tag{0, 1, 0, 0, kAbsent});
   make_room_for(size_, slot);
   size_[slot] = access.size;
   Tag& tag = tags_[slot];

@@ -13,7 +13,7 @@ bool Lirs::on_miss(const Access& access) {
 }
 
 void Lirs::on_insert(Slot slot, const Access& access) {
-  if (slot >= node_of_.size()) base::grow_to(node_of_, slot + std::size_t{1}, kNoSlot);
+  make_room_for(node_of_, slot, kNoSlot);
   const auto ghost = ghost_of_.find(access.key);
   if (ghost != ghost_of_.end()) {
     const NodeId node = ghost->second;

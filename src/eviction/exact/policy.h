@@ -73,8 +73,8 @@ std::unique_ptr<Policy> make(std::uint64_t seed) {
 
 // Rooms in the arrays that are indexed by slot.
 template <typename Array>
-void make_room_for(Array& array, Slot slot) {
-  if (slot >= array.size()) base::grow_to(array, slot + std::size_t{1});
+void make_room_for(Array& array, Slot slot, const typename Array::value_type& fresh = {}) {
+  if (slot >= array.size()) base::grow_to(array, slot + std::size_t{1}, fresh);
 }
 
 template <typename Array>

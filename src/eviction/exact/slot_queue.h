@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/growth.h"
 #include "eviction/exact/policy.h"
 
 namespace freshet::eviction::exact {
@@ -27,7 +26,7 @@ class SlotQueue {
   bool empty() const { return size_ == 0; }
 
   void push_back(Slot slot) {
-    if (slot >= place_.size()) base::grow_to(place_, slot + std::size_t{1}, kNowhere);
+    make_room_for(place_, slot, kNowhere);
     ++size_;
     if (ring_.size() < 2 * size_) grow();
     if (full()) pack();

@@ -41,4 +41,8 @@ class Slots {
   std::vector<Slot> free_;
 };
 
+// Which slots are taken, for a host that keeps nothing of the objects itself.
+struct Taken {};
+using TakenSlots = Slots<Taken>;
+
 }  // namespace freshet::eviction::exact

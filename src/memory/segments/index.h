@@ -60,8 +60,6 @@ class Index {
 
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return bytes_of(buckets_); }
-  // What bytes() will be after one more record.
-  std::size_t bytes_after_insert() const { return bytes_of(buckets_for(size_ + 1, buckets_)); }
 
   // The first record with the hash's tag for which `is` holds; null if there is none.
   template <typename Is>

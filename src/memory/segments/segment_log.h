@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "memory/segments/record.h"
 #include "memory/mapped/segment_pool.h"
+#include "memory/segments/record.h"
 
 namespace freshet::memory::segments {
 
@@ -62,7 +62,6 @@ class SegmentLog {
     return from.hand ? from.hand : from.oldest;
   }
   void move_hand(std::size_t queue, Segment* to) { queues_[queue].hand = to; }
-  Segment* oldest(std::size_t queue) const { return queues_[queue].oldest; }
   // Takes a segment out of its queue; its records stay where they are until it is made a spare one.
   void take_out(Segment& segment);
   void make_spare(Segment& segment) { spare_.push_back(&segment); }
