@@ -62,7 +62,8 @@ TEST_F(PostgresTimelines, after_a_guard_on_the_new_primary_the_old_one_answers_n
   EXPECT_FALSE(calls().set_guard(kAllSlots, Token::make(), soon()));
   say("0000000B");
   auto again = calls().read({"k"}, soon());
-  for (const auto give_up = base::now() + 60 * base::kSecond; !again && base::now() < give_up;) again = calls().read({"k"}, soon());
+  const auto give_up = base::now() + 60 * base::kSecond;
+  while (!again && base::now() < give_up) again = calls().read({"k"}, soon());
   ASSERT_TRUE(again) << again.error().what;
   EXPECT_EQ(again->states[0].value, "v");
 }
