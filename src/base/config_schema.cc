@@ -132,10 +132,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .minimum = 1 << 20, .redis_name = "maxmemory"},
     {.key = "cache.policy", .flag = "policy", .type = choice, .field = &Config::policy, .changeable = at_run_time,
      .meaning = "Who leaves when memory is full. `freshet sim` shows what each of them would miss on a trace of yours "
-                "(`freshet record` takes one). Hits take the least time with `fifo`, `clock`, `sieve` and `s3fifo`; those "
-                "behind them keep arrays of their own, which count in the memory. `glcache` and `glcachebytes` learn, on a "
-                "thread of their own, which groups of objects are worth their room. `auto` tries several of the others on "
-                "a hundredth of the keys and runs the one that would miss least. A change keeps what is cached.",
+                "(`freshet record` takes one). Hits take the least time with `fifo`, `clock`, `sieve`, `s3fifo`, `glcache` "
+                "and `glcachebytes`; the others keep arrays of their own, which count in the memory. `glcache` and "
+                "`glcachebytes` learn, on a thread of their own, which groups of objects are worth their room. `auto` tries "
+                "several of the others on a hundredth of the keys and runs the one that would miss least. A change keeps "
+                "what is cached.",
      .choices = "auto|fifo|lru|clock|sieve|s3fifo|wtinylfu|arc|lirs|lhd|gdsf|glcache|glcachebytes",
      .redis_name = "maxmemory-policy"},
     {.key = "cache.cached_value_max", .flag = "cached-value-max", .type = bytes, .field = &Config::cached_value_bytes_max,

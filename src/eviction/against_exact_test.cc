@@ -169,7 +169,7 @@ class Both {
   };
 
   static exact::Access access(std::uint64_t key, std::size_t bytes) {
-    return {.key = Carried::key_of(key), .size = static_cast<std::uint32_t>(bytes)};
+    return {.key = exact_key(key), .size = static_cast<std::uint32_t>(bytes)};
   }
   std::size_t some_bytes() { return kObjectBytesMin + random_.below(kObjectBytesMax - kObjectBytesMin); }
 

@@ -3,14 +3,12 @@
 
 #include <cassert>
 
-#include "base/clock.h"
-
 namespace freshet::eviction {
 
 static_assert(memory::PickingPolicy::kNoSlot == exact::kNoSlot);
 
 bool Carried::admit(std::uint64_t hash, std::size_t bytes) {
-  time_s_ = static_cast<std::uint32_t>(base::now() / base::kSecond);
+  time_s_ = exact_time_s();
   return policy().on_miss(access(hash, bytes));
 }
 

@@ -16,6 +16,7 @@
 
 #include "eviction/exact/policy.h"
 #include "eviction/exact/slots.h"
+#include "eviction/exact_access.h"
 #include "memory/picking.h"
 
 namespace freshet::eviction {
@@ -26,14 +27,10 @@ class Carried final : public memory::PickingPolicy {
 
   Carried(Make make, std::size_t capacity_bytes) : make_(std::move(make)), capacity_bytes_(capacity_bytes) {}
 
-  // What the policy knows a key by. The keys of a shard have the high bits of their hashes in common, and policies have
-  // hash tables and sketches that go by these: an odd factor carries all bits into them, and keeps different keys different.
-  static constexpr std::uint64_t key_of(std::uint64_t hash) { return hash * 0x9e3779b97f4a7c15; }
-
   bool admit(std::uint64_t hash, std::size_t bytes) override;
   Slot on_insert(std::uint64_t hash, std::size_t bytes) override;
   void on_hit(Slot slot, std::uint64_t hash, std::size_t bytes) override { policy_->on_hit(slot, access(hash, bytes)); }
-  void on_resize(Slot slot, std::size_t bytes) override { policy_->on_resize(slot, size_of(bytes)); }
+  void on_resize(Slot slot, std::size_t bytes) override { policy_->on_resize(slot, exact_size(bytes)); }
   void on_erase(Slot slot) override;
   Slot take_victim() override;
   void set_capacity(std::size_t bytes) override;
@@ -41,12 +38,8 @@ class Carried final : public memory::PickingPolicy {
   std::vector<memory::PolicyFact> describe() const override;
 
  private:
-  // Entries have at most 4 GiB and a head; a policy that takes the largest for a little smaller is none the worse.
-  static std::uint32_t size_of(std::size_t bytes) {
-    return static_cast<std::uint32_t>(bytes < UINT32_MAX ? bytes : UINT32_MAX);
-  }
   exact::Access access(std::uint64_t hash, std::size_t bytes) const {
-    return {.key = key_of(hash), .size = size_of(bytes), .time_s = time_s_};
+    return {.key = exact_key(hash), .size = exact_size(bytes), .time_s = time_s_};
   }
   exact::Policy& policy();
 

@@ -13,7 +13,7 @@ namespace freshet::eviction {
 
 class Clock final : public OneQueue {
  public:
-  int sift(std::size_t, std::uint64_t, std::uint8_t& byte) override { return unless_marked(byte, kQueue); }
+  int sift(std::size_t, std::uint64_t, std::size_t, std::uint8_t& byte) override { return unless_marked(byte, kQueue); }
 };
 
 }  // namespace freshet::eviction

@@ -11,11 +11,11 @@ namespace freshet::eviction {
 
 class Fifo final : public OneQueue {
  public:
-  std::size_t queue_for(std::uint64_t, std::uint8_t& byte) override {
+  std::size_t queue_for(std::uint64_t, std::size_t, std::uint8_t& byte) override {
     byte = kSettled;
     return kQueue;
   }
-  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
+  int sift(std::size_t, std::uint64_t, std::size_t, std::uint8_t&) override { return kLeaves; }
 };
 
 }  // namespace freshet::eviction

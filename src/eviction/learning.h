@@ -1,5 +1,5 @@
-// GL-Cache (eviction/gl_cache/gl_cache.h) as a policy of the table: carried, and taught by a thread that all shards share.
-// May use memory, eviction/exact and eviction/gl_cache.
+// GL-Cache as a policy of the table (eviction/segment_gl_cache.h), taught by a thread that all shards share. May use memory
+// and eviction/gl_cache.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 namespace freshet::eviction {
 
 // The policy holds the thread, so that a cache that ends under its shard's lock is never the last to do so.
-memory::ShardPolicy carry_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<gl_cache::LearningThread> thread,
-                                   std::size_t shard_capacity_bytes);
+memory::ShardPolicy make_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<gl_cache::LearningThread> thread,
+                                  std::size_t shard_capacity_bytes);
 
 }  // namespace freshet::eviction

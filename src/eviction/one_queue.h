@@ -11,9 +11,9 @@ namespace freshet::eviction {
 
 class OneQueue : public memory::SiftingPolicy {
  public:
-  std::size_t queue_for(std::uint64_t, std::uint8_t&) override { return kQueue; }
+  std::size_t queue_for(std::uint64_t, std::size_t, std::uint8_t&) override { return kQueue; }
   std::uint8_t on_hit(std::uint8_t) final { return kSettled; }
-  std::size_t queue_to_sift(const std::size_t (&)[2]) final { return kQueue; }
+  std::size_t queue_to_sift(std::span<const std::size_t>) final { return kQueue; }
   std::size_t overhead_bytes() const final { return 0; }
 
  protected:

@@ -36,7 +36,7 @@ memory::ShardPolicy carry(std::size_t shard_capacity_bytes) {
 
 template <gl_cache::Settings (*kSettings)()>
 memory::ShardPolicy learn(std::size_t shard_capacity_bytes) {
-  return carry_gl_cache(kSettings(), gl_cache::LearningThread::of_process(), shard_capacity_bytes);
+  return make_gl_cache(kSettings(), gl_cache::LearningThread::of_process(), shard_capacity_bytes);
 }
 
 }  // namespace

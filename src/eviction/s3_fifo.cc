@@ -5,7 +5,7 @@
 
 namespace freshet::eviction {
 
-std::size_t S3Fifo::queue_for(std::uint64_t hash, std::uint8_t&) {
+std::size_t S3Fifo::queue_for(std::uint64_t hash, std::size_t, std::uint8_t&) {
   ++records_;
   return ghosts_.take(static_cast<std::uint32_t>(hash)) ? kMain : kSmall;
 }
@@ -14,12 +14,12 @@ std::uint8_t S3Fifo::on_hit(std::uint8_t byte) {
   return with_frequency(static_cast<std::uint8_t>(std::min<unsigned>(frequency_in(byte) + 1U, kFrequencyMax)));
 }
 
-std::size_t S3Fifo::queue_to_sift(const std::size_t (&queue_bytes)[2]) {
+std::size_t S3Fifo::queue_to_sift(std::span<const std::size_t> queue_bytes) {
   const bool from_small = queue_bytes[kSmall] >= small_bytes_ || queue_bytes[kMain] == 0;
   return from_small && queue_bytes[kSmall] > 0 ? kSmall : kMain;
 }
 
-int S3Fifo::sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) {
+int S3Fifo::sift(std::size_t queue, std::uint64_t hash, std::size_t, std::uint8_t& byte) {
   const std::uint8_t frequency = frequency_in(byte);
   if (queue == kSmall) {
     if (frequency < kFrequencyToMove) {

@@ -32,10 +32,10 @@ class S3Fifo final : public memory::SiftingPolicy {
   static constexpr std::uint8_t kFrequencyMax = 3;     // Two bits of the record's byte.
   static constexpr std::uint8_t kFrequencyToMove = 2;  // From small to main: read more than once.
 
-  std::size_t queue_for(std::uint64_t hash, std::uint8_t& byte) override;
+  std::size_t queue_for(std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) override;
   std::uint8_t on_hit(std::uint8_t byte) override;
-  std::size_t queue_to_sift(const std::size_t (&queue_bytes)[2]) override;
-  int sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) override;
+  std::size_t queue_to_sift(std::span<const std::size_t> queue_bytes) override;
+  int sift(std::size_t queue, std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) override;
   void on_erase(std::size_t queue, std::uint64_t hash, std::uint8_t byte) override;
   void set_capacity(std::size_t bytes) override { small_bytes_ = bytes / kSmallPart; }
   std::size_t overhead_bytes() const override { return ghosts_.bytes(); }

@@ -91,7 +91,7 @@ TEST(S3Fifo, AnEntryIsSettledWhileItsCountIsFull) {
   }
   EXPECT_TRUE(byte & S3Fifo::kSettled);
   EXPECT_EQ(policy.on_hit(byte), byte);
-  EXPECT_GE(policy.sift(0, 1, byte), 0) << "to main, its count cleared";
+  EXPECT_GE(policy.sift(0, 1, 1, byte), 0) << "to main, its count cleared";
   EXPECT_FALSE(byte & S3Fifo::kSettled);
 }
 

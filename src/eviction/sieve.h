@@ -12,7 +12,7 @@ namespace freshet::eviction {
 
 class Sieve final : public OneQueue {
  public:
-  int sift(std::size_t, std::uint64_t, std::uint8_t& byte) override { return unless_marked(byte, kStays); }
+  int sift(std::size_t, std::uint64_t, std::size_t, std::uint8_t& byte) override { return unless_marked(byte, kStays); }
 };
 
 }  // namespace freshet::eviction

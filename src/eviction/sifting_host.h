@@ -24,7 +24,7 @@ class SiftingHost {
 
   void insert(std::uint64_t key, std::size_t bytes) {
     std::uint8_t byte = 0;
-    const std::size_t queue = policy_.queue_for(key, byte);
+    const std::size_t queue = policy_.queue_for(key, bytes, byte);
     objects_[key] = {bytes, byte, queue, {}};
     enter(key, queue);
   }
@@ -48,7 +48,7 @@ class SiftingHost {
       const Place at = hands_[queue] == queues_[queue].end() ? queues_[queue].begin() : hands_[queue];
       const std::uint64_t key = *at;
       std::uint8_t byte = objects_[key].byte;
-      const int verdict = policy_.sift(queue, key, byte);
+      const int verdict = policy_.sift(queue, key, objects_[key].bytes, byte);
       if (verdict == memory::SiftingPolicy::kStays) {
         hands_[queue] = std::next(at);
       } else {

@@ -16,7 +16,7 @@ class SettlingFifo final : public SiftingPolicy {
   // `hits` is added to under the shard's lock.
   explicit SettlingFifo(std::uint64_t* hits = nullptr) : hits_(hits) {}
 
-  std::size_t queue_for(std::uint64_t, std::uint8_t& byte) override {
+  std::size_t queue_for(std::uint64_t, std::size_t, std::uint8_t& byte) override {
     byte = kSettled;
     return 0;
   }
@@ -24,8 +24,8 @@ class SettlingFifo final : public SiftingPolicy {
     if (hits_) ++*hits_;
     return byte;
   }
-  std::size_t queue_to_sift(const std::size_t (&)[2]) override { return 0; }
-  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
+  std::size_t queue_to_sift(std::span<const std::size_t>) override { return 0; }
+  int sift(std::size_t, std::uint64_t, std::size_t, std::uint8_t&) override { return kLeaves; }
   std::size_t overhead_bytes() const override { return 0; }
 
  private:

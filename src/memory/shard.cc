@@ -31,6 +31,10 @@ void Shard::start(std::shared_ptr<SegmentPool> pool, std::size_t capacity_bytes,
 
 void Shard::take_policy(ShardPolicy policy) {
   if (auto* const sifting = std::get_if<std::unique_ptr<SiftingPolicy>>(&policy)) sifting_ = std::move(*sifting);
+  if (auto* const grouping = std::get_if<std::unique_ptr<GroupingPolicy>>(&policy)) {
+    grouping_ = grouping->get();
+    sifting_ = std::move(*grouping);
+  }
   if (auto* const picking = std::get_if<std::unique_ptr<PickingPolicy>>(&policy)) picking_ = std::move(*picking);
   assert(!sifting_ != !picking_);
 }
@@ -63,8 +67,16 @@ bool Shard::insert(const NewEntry& entry) {
   const Change change(*this);
   const bool taken = replace_or_add(entry);
   if (taken) ++counts_.inserted;
+  look_at_groups();
   settle();
   return taken;
+}
+
+// What the policy keeps of what it sees has to have room, too: before settle().
+void Shard::look_at_groups() {
+  if (!grouping_ || !grouping_->wants_to_look()) return;
+  Groups groups(*log_);
+  grouping_->look(groups);
 }
 
 bool Shard::replace_or_add(const NewEntry& entry) {
@@ -78,7 +90,8 @@ bool Shard::replace_or_add(const NewEntry& entry) {
       }
     }
     std::uint8_t byte = 0;
-    const std::size_t queue = picking_ ? 0 : sifting_->queue_for(entry.hash, byte);
+    const std::size_t queue =
+        picking_ ? 0 : sifting_->queue_for(entry.hash, Record::bytes_of(contents_of(entry)), byte);
     return write(entry, queue, byte);
   }
   const Record record(found);
@@ -122,6 +135,7 @@ bool Shard::write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_
   Record(room).set_policy(policy_byte);
   queue_bytes_[queue] += cost_of(Record(room).head());
   index_.insert(entry.hash, room, kHashOf);
+  join_group(Record(room), queue);
   if (picking_) take_slot(entry.hash, Record(room));
   return true;
 }
@@ -177,6 +191,12 @@ void Shard::take_slot(std::uint64_t hash, Record record) {
   give_slot(record, head, slot);
 }
 
+void Shard::join_group(Record record, std::size_t queue) const {
+  if (!grouping_) return;
+  const Head head = record.head();
+  grouping_->on_write(group_of(record), queue, cost_of(head), head.policy);
+}
+
 // The policy knows it, or what it was to replace, already.
 void Shard::forget_new(std::uint64_t hash, std::size_t queue, std::uint8_t policy_byte) {
   if (sifting_) return sifting_->on_erase(queue, hash, policy_byte);
@@ -229,6 +249,7 @@ void Shard::leave_policy(Record record, const Head& head, std::uint64_t hash, st
 
 void Shard::leave(Record record, const Head& head, std::uint64_t hash) {
   drop(record, head, hash, queue_of(record));
+  if (grouping_) grouping_->on_leave(group_of(record), cost_of(head), head.policy);
   log_->kill(record, head);
 }
 
@@ -242,6 +263,7 @@ void Shard::drop(Record record, const Head& head, std::uint64_t hash, std::size_
 
 std::vector<PolicyFact> Shard::describe_policy() const {
   const std::lock_guard hold(lock_);
+  if (grouping_) return grouping_->describe();
   return picking_ ? picking_->describe() : std::vector<PolicyFact>();
 }
 

@@ -8,7 +8,8 @@
 //   Segments are sifted (memory/sifting.h): the policy says of each record whether it leaves, stays in its place, or is
 //   written anew at the end of a queue. A whole segment, when a segment is needed; what is kept goes into what is left of
 //   another one and into the spare one, and the sifted one is then spare. If most bytes stand outside, record by record,
-//   until enough have left.
+//   until enough have left. Which segment: the oldest of the queue that the policy says, or, if the policy ranks segments
+//   (memory/grouping.h), the one that it chooses.
 //   A policy that picks single victims (memory/picking.h) gives each record a slot, which stands behind it. Who is picked is
 //   dead at once; when a twelfth of the segments' bytes is dead, the sparsest segment is written anew.
 // May use memory/segments and memory/mapped.
@@ -133,6 +134,8 @@ class alignas(64) Shard {
   void drop_outside(std::string_view value);
   void give_slot(Record record, const Head& head, Slot slot);
   void take_slot(std::uint64_t hash, Record record);
+  void join_group(Record record, std::size_t queue) const;
+  void look_at_groups();
   void forget_new(std::uint64_t hash, std::size_t queue, std::uint8_t policy_byte);
   void take_out(Record record);
   void leave_policy(Record record, const Head& head, std::uint64_t hash, std::size_t queue);
@@ -147,7 +150,7 @@ class alignas(64) Shard {
   bool pick_or_rewrite();
   bool pick_one();
   bool rewrite_sparsest();
-  std::size_t queue_to_sift();
+  Segment* segment_to_sift();
   bool sift_segment();
   void sift(Segment& segment);
   bool sift_record();
@@ -170,10 +173,10 @@ class alignas(64) Shard {
   std::size_t tail_bytes() const { return picking_ ? sizeof(Slot) : 0; }
   std::size_t policy_bytes() const;
   std::size_t bytes_beside_segments() const;
-  // What an entry is held to cost: with its value, wherever that stands.
-  std::size_t cost_of(const Head& head) const { return log_->bytes_of(head) + (head.outside ? head.value_bytes : 0); }
+  std::size_t cost_of(const Head& head) const { return log_->cost_of(head); }
   Slot slot_of(Record record, const Head& head) const;
   std::size_t queue_of(Record record) const { return log_->segment_of(record.address()).queue; }
+  Group& group_of(Record record) const { return log_->segment_of(record.address()).group; }
 
   mutable base::SpinLock lock_;
   Sequence sequence_;
@@ -181,8 +184,9 @@ class alignas(64) Shard {
   WitnessIds witnesses_;
   std::shared_ptr<SegmentPool> pool_;
   std::unique_ptr<SegmentLog> log_;
-  std::unique_ptr<SiftingPolicy> sifting_;   // One of these two.
+  std::unique_ptr<SiftingPolicy> sifting_;   // One of these two;
   std::unique_ptr<PickingPolicy> picking_;
+  GroupingPolicy* grouping_ = nullptr;       // and the former, if that is what it is.
   std::vector<char*> at_slot_;               // The records by slot; null: free.
   Slot replaced_ = PickingPolicy::kNoSlot;   // The slot of a record that another takes the place of just now.
   bool admitted_ = false;                    // The policy has been asked for a slot for the new record.
@@ -217,8 +221,10 @@ bool Shard::visit(std::string_view key, std::uint64_t hash, Visit&& visitor) {
   }
   if (picking_) {
     picking_->on_hit(slot_of(record, head), hash, cost_of(head));
-  } else if (const std::uint8_t byte = sifting_->on_hit(head.policy); byte != head.policy) {
-    record.set_policy(byte);
+  } else {
+    const std::uint8_t byte = grouping_ ? grouping_->on_request(group_of(record), hash, cost_of(head), head.policy)
+                                        : sifting_->on_hit(head.policy);
+    if (byte != head.policy) record.set_policy(byte);
   }
   return true;
 }

@@ -22,10 +22,10 @@ constexpr int kWrites = 300'000;
 
 class Clock final : public SiftingPolicy {
  public:
-  std::size_t queue_for(std::uint64_t hash, std::uint8_t&) override { return hash % 5 == 0 ? 1 : 0; }
+  std::size_t queue_for(std::uint64_t hash, std::size_t, std::uint8_t&) override { return hash % 5 == 0 ? 1 : 0; }
   std::uint8_t on_hit(std::uint8_t) override { return kSettled | 1; }
-  std::size_t queue_to_sift(const std::size_t (&bytes)[2]) override { return bytes[0] >= 4 * bytes[1] ? 0 : 1; }
-  int sift(std::size_t queue, std::uint64_t, std::uint8_t& byte) override {
+  std::size_t queue_to_sift(std::span<const std::size_t> bytes) override { return bytes[0] >= 4 * bytes[1] ? 0 : 1; }
+  int sift(std::size_t queue, std::uint64_t, std::size_t, std::uint8_t& byte) override {
     if (byte == 0) return kLeaves;
     byte = 0;
     return static_cast<int>(queue);

@@ -14,6 +14,7 @@ ShardPolicy Shard::set_policy(ShardPolicy policy) {
   ShardPolicy earlier;
   if (sifting_) {
     earlier = std::move(sifting_);
+    grouping_ = nullptr;
   } else {
     earlier = std::move(picking_);
   }
@@ -47,12 +48,13 @@ void Shard::carry_over(Record record) {
   const Head head = record.head();
   const std::uint64_t hash = hash_of(record, head);
   std::uint8_t byte = 0;
-  const std::size_t queue = picking_ ? 0 : sifting_->queue_for(hash, byte);
+  const std::size_t queue = picking_ ? 0 : sifting_->queue_for(hash, cost_of(head), byte);
   char* const to = room_behind(queue, log_->bytes_of(head));
   std::memcpy(to, record.address(), head.bytes());
   Record(to).set_policy(byte);
   index_.replace(hash, record.address(), to);
   queue_bytes_[queue] += cost_of(head);
+  join_group(Record(to), queue);
   if (!picking_) return;
   picking_->admit(hash, cost_of(head));  // Nobody is declined who is there already.
   give_slot(Record(to), head, picking_->on_insert(hash, cost_of(head)));
@@ -71,7 +73,12 @@ void Shard::move_to(std::shared_ptr<SegmentPool> pool) {
   before->for_each([&](Record record, const Head& head) {
     const std::size_t bytes = before->bytes_of(head);
     const std::size_t queue = before->segment_of(record.address()).queue;
-    if (head.bytes() <= record_bytes_max()) return move(record, head, room_behind(queue, bytes));
+    if (head.bytes() <= record_bytes_max()) {
+      char* const to = room_behind(queue, bytes);
+      const segments::Group& group = before->segment_of(record.address()).group;
+      if (grouping_) grouping_->on_move(group, group_of(Record(to)), cost_of(head), head.policy);
+      return move(record, head, to);
+    }
     const std::uint64_t hash = hash_of(record, head);
     leave_policy(record, head, hash, queue);
     drop(record, head, hash, queue);

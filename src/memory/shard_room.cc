@@ -86,7 +86,9 @@ bool Shard::compact() {
   for (std::size_t i = 0; i < run.segments; ++i) {
     Segment* const newer = source->newer;
     log_->for_each(*source, [&](Record record, const Head& head) {
-      move(record, head, room_before(source, source->queue, target, log_->bytes_of(head)));
+      char* const to = room_before(source, source->queue, target, log_->bytes_of(head));
+      if (grouping_) grouping_->on_move(source->group, group_of(Record(to)), cost_of(head), head.policy);
+      move(record, head, to);
     });
     log_->take_out(*source);
     log_->make_spare(*source);
@@ -111,17 +113,23 @@ void Shard::move_judged(Record record, const Head& head, std::size_t queue, char
   queue_bytes_[queue] += cost_of(head);
   move(record, head, to);
   Record(to).set_policy(byte);
+  join_group(Record(to), queue);
 }
 
-std::size_t Shard::queue_to_sift() {
-  const std::size_t queue = sifting_->queue_to_sift(queue_bytes_);
-  return queue_bytes_[queue] == 0 ? 1 - queue : queue;
+// Of the policy's groups, the one that is being judged record by record, if there is one. Null if there is no segment.
+segments::Segment* Shard::segment_to_sift() {
+  if (index_.size() == 0) return nullptr;
+  if (!grouping_) return log_->at_hand(sifting_->queue_to_sift(queue_bytes_));
+  Groups groups(*log_);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (groups.segment(i).sifted > SegmentLog::kHeaderBytes) return &groups.segment(i);
+  }
+  return &groups.segment(grouping_->choose(groups));
 }
 
 // Makes a spare segment of the one that the policy would have sifted. False if there is none.
 bool Shard::sift_segment() {
-  Segment* segment = nullptr;
-  if (index_.size() > 0) segment = log_->at_hand(queue_to_sift());
+  Segment* const segment = segment_to_sift();
   if (!segment) return false;
   sift(*segment);
   return true;
@@ -140,7 +148,7 @@ void Shard::sift(Segment& segment) {
     const std::uint64_t hash = hash_of(record, head);
     std::uint8_t byte = head.policy;
     const int verdict =
-        record.address() < judged_to ? SiftingPolicy::kStays : sifting_->sift(segment.queue, hash, byte);
+        record.address() < judged_to ? SiftingPolicy::kStays : sifting_->sift(segment.queue, hash, cost_of(head), byte);
     if (verdict == SiftingPolicy::kLeaves) {
       drop(record, head, hash, segment.queue);
       ++counts_.evicted;
@@ -160,8 +168,9 @@ void Shard::sift(Segment& segment) {
 
 // Judges one record. False if there is none.
 bool Shard::sift_record() {
-  if (index_.size() == 0) return false;
-  Segment& segment = *log_->at_hand(queue_to_sift());
+  Segment* const found = segment_to_sift();
+  if (!found) return false;
+  Segment& segment = *found;
   while (segment.sifted < segment.end) {
     Record record(segment.memory() + segment.sifted);
     const Head head = record.head();
@@ -169,7 +178,7 @@ bool Shard::sift_record() {
     if (head.dead) continue;
     const std::uint64_t hash = hash_of(record, head);
     std::uint8_t byte = head.policy;
-    const int verdict = sifting_->sift(segment.queue, hash, byte);
+    const int verdict = sifting_->sift(segment.queue, hash, cost_of(head), byte);
     if (verdict == SiftingPolicy::kLeaves) {
       evict(record, head, hash);
     } else if (verdict == SiftingPolicy::kStays) {

@@ -24,10 +24,10 @@ constexpr std::size_t kSegmentBytes = std::size_t{16} << 10;
 // queue; every seventh key begins in the second queue.
 class Everything final : public SiftingPolicy {
  public:
-  std::size_t queue_for(std::uint64_t hash, std::uint8_t&) override { return hash % 7 == 0 ? 1 : 0; }
+  std::size_t queue_for(std::uint64_t hash, std::size_t, std::uint8_t&) override { return hash % 7 == 0 ? 1 : 0; }
   std::uint8_t on_hit(std::uint8_t byte) override { return byte == 0 ? 1 : kSettled | 2; }
-  std::size_t queue_to_sift(const std::size_t (&bytes)[2]) override { return bytes[0] >= 4 * bytes[1] ? 0 : 1; }
-  int sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) override {
+  std::size_t queue_to_sift(std::span<const std::size_t> bytes) override { return bytes[0] >= 4 * bytes[1] ? 0 : 1; }
+  int sift(std::size_t queue, std::uint64_t hash, std::size_t, std::uint8_t& byte) override {
     const unsigned hits = byte & 3U;
     byte = hits < 2 ? 0 : 1;
     if (hits == 0) return kLeaves;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace freshet::memory {
 
@@ -21,15 +22,15 @@ class SiftingPolicy {
 
   virtual ~SiftingPolicy() = default;
 
-  // The queue of a new key; and its byte, which is 0 unless the policy says otherwise.
-  virtual std::size_t queue_for(std::uint64_t hash, std::uint8_t& byte) = 0;
+  // The queue of a new key, of four at most; and its byte, which is 0 unless the policy says otherwise.
+  virtual std::size_t queue_for(std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) = 0;
   // A read found the record, and took the lock for it: its byte from now on.
   virtual std::uint8_t on_hit(std::uint8_t byte) = 0;
-  // The queue that is sifted next, by the bytes that the entries of each have.
-  virtual std::size_t queue_to_sift(const std::size_t (&queue_bytes)[2]) = 0;
+  // The queue that is sifted next, one that has entries, by the bytes that the entries of each have.
+  virtual std::size_t queue_to_sift(std::span<const std::size_t> queue_bytes) = 0;
   // Room is needed: kLeaves, kStays, or the queue at whose end it is written anew; with `byte` as its byte. Who is judged
   // again and again without a hit must leave at last.
-  virtual int sift(std::size_t queue, std::uint64_t hash, std::uint8_t& byte) = 0;
+  virtual int sift(std::size_t queue, std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) = 0;
   // The record leaves for another reason than room.
   virtual void on_erase(std::size_t /*queue*/, std::uint64_t /*hash*/, std::uint8_t /*byte*/) {}
   // What the entries may take together.

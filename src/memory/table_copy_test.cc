@@ -104,13 +104,13 @@ TEST_F(TableCopy, TakesTheLockForWhatStandsOutside) {
 class Marking final : public SiftingPolicy {
  public:
   explicit Marking(int& hits) : hits_(hits) {}
-  std::size_t queue_for(std::uint64_t, std::uint8_t&) override { return 0; }
+  std::size_t queue_for(std::uint64_t, std::size_t, std::uint8_t&) override { return 0; }
   std::uint8_t on_hit(std::uint8_t) override {
     ++hits_;
     return kSettled;
   }
-  std::size_t queue_to_sift(const std::size_t (&)[2]) override { return 0; }
-  int sift(std::size_t, std::uint64_t, std::uint8_t&) override { return kLeaves; }
+  std::size_t queue_to_sift(std::span<const std::size_t>) override { return 0; }
+  int sift(std::size_t, std::uint64_t, std::size_t, std::uint8_t&) override { return kLeaves; }
   std::size_t overhead_bytes() const override { return 0; }
 
  private:

@@ -1,8 +1,10 @@
-// What is known of a group when its utility is guessed. May use nothing.
+// What is known of a group when its utility is guessed. May use the standard library.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace freshet::eviction::gl_cache {
@@ -29,5 +31,28 @@ inline constexpr std::array<std::string_view, kFeatures> kGainNames{
     "gain_generation", "gain_requests_per_age", "gain_recency"};
 
 using Features = std::array<float, kFeatures>;
+
+// What a group has counted.
+struct Counts {
+  std::uint64_t bytes;
+  std::uint32_t objects;
+  std::uint32_t requests;
+  std::uint32_t active;
+  std::uint16_t generation;
+};
+
+// All but the cache's circumstances. `age`: since the group was begun, at least 1.
+inline Features features_of(float age, float recency, const Counts& counts) {
+  const auto objects = static_cast<float>(std::max(1U, counts.objects));
+  Features features{};
+  features[kMeanSize] = static_cast<float>(counts.bytes) / objects;
+  features[kAge] = age;
+  features[kRequests] = static_cast<float>(counts.requests);
+  features[kActive] = static_cast<float>(counts.active) / objects;
+  features[kGeneration] = counts.generation;
+  features[kRequestsPerAge] = static_cast<float>(counts.requests) / (age * objects);
+  features[kRecency] = recency;
+  return features;
+}
 
 }  // namespace freshet::eviction::gl_cache

@@ -1,4 +1,4 @@
-// Writing and evicting. See eviction/gl_cache/gl_cache.h; the learning is in eviction/gl_cache/study.cc.
+// See eviction/gl_cache/gl_cache.h.
 #include "eviction/gl_cache/gl_cache.h"
 
 #include <algorithm>
@@ -7,22 +7,47 @@
 namespace freshet::eviction::gl_cache {
 
 GlCache::GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
-    : settings_(within_limits(settings)), learner_(std::move(learner)), random_(seed),
-      groups_(settings_.size_classes * (1 + settings_.generations)),
-      snapshot_(settings_.objective, settings_.watches_max),
-      ranking_(settings_.rerank_part), trial_(settings_.trial_victims),
-      period_min_(settings_.snapshot_requests_min) {}
+    : settings_(within_limits(settings)), groups_(settings_.size_classes * (1 + settings_.generations)),
+      study_(settings_, std::move(learner), seed), ranking_(settings_.rerank_part) {}
 
 bool GlCache::on_miss(const exact::Access& access) {
   ++now_;
   rates_.on_miss(now_, access.time_s);
-  snapshot_.missed(access.key, access.size, now_);
   returns_ = sifted() && returning_.take(access.key);
-  if (training_ && settings_.trial) {
-    trial_.missed(access.key, settings_.objective == Objective::objects ? 1 : access.size, now_);
-  }
-  study(access.time_s);
+  if (study_.missed(access, now_, requests_to_refill(), groups_.objects())) ranking_.forget();
+  if (study_.look_due()) look();
   return true;
+}
+
+// At the miss ratio so far, so many requests bring in as many objects as are cached.
+std::uint64_t GlCache::requests_to_refill() const {
+  return static_cast<std::uint64_t>(groups_.objects() / rates_.miss_ratio_since_start(now_));
+}
+
+// The next request of an object that rows wait for.
+void GlCache::answer(Slot slot) {
+  Object& object = groups_.object(slot);
+  object.watched = false;
+  study_.requested(key_of_[slot], object.size, now_);
+}
+
+void GlCache::look() {
+  study_.begin_look(now_, groups_.groups_closed());
+  for (GroupId id = 1; id < groups_.ids(); ++id) {
+    if (groups_.is_closed(id) && study_.is_chosen()) sample(groups_.group(id));
+  }
+}
+
+// Sifted, a merge would keep those that have earned it: the group's worth is that of the others.
+void GlCache::sample(const Group& group) {
+  if (!study_.add_row(features_of(group, now_), now_, group.live)) return;
+  for (const Slot slot : group.members) {
+    if (slot == kNoSlot) continue;
+    Object& object = groups_.object(slot);
+    if (sifted() && earned(object, is_kept_lane(group.lane))) continue;
+    study_.watch(key_of_[slot]);
+    object.watched = true;
+  }
 }
 
 void GlCache::on_insert(Slot slot, const exact::Access& access) {
@@ -85,13 +110,11 @@ Slot GlCache::take_victim() {
       close_if_full(id);
       continue;
     }
-    if (object.watched == snapshot_.mark()) snapshot_.evicted(slot, key_of_[slot]);
-    if (training_ && settings_.trial) trial_.evicted(key_of_[slot], object.size, way_, now_);
+    study_.evicted(key_of_[slot], object.size, way_, now_);
     if (sifted()) {
       returning_.push(key_of_[slot], object.size);
       returning_.trim(capacity_);
     }
-    if (evictions_++ == 0) first_eviction_ = now_;
     groups_.erase(slot);
     return slot;
   }
@@ -114,8 +137,8 @@ void GlCache::merge() {
 
 GroupId GlCache::choose() {
   if (groups_.groups_closed() == 0) close_all();
-  way_ = !training_ ? Way::rule : settings_.trial ? trial_.next() : Way::model;
-  return way_ == Way::model ? ranking_.next(groups_, training_->trees, now_) : choose_by_rule();
+  way_ = study_.choose();
+  return way_ == Way::model ? ranking_.next(groups_, study_.training()->trees, now_) : choose_by_rule();
 }
 
 GroupId GlCache::choose_by_rule() const {
@@ -199,7 +222,7 @@ void GlCache::keep_neighbours() {
   dissolve_merged();
   GroupId into = kNoGroup;
   if (count > 0) {
-    into = groups_.begin_after(training_ ? older : groups_.newest_closed(lane), lane, now_, begun_in, generation);
+    into = groups_.begin_after(trained() ? older : groups_.newest_closed(lane), lane, now_, begun_in, generation);
   }
   for (auto candidate = candidates_.begin(); candidate != candidates_.end(); ++candidate) {
     groups_.put_again(candidate->slot, candidate < kept_end ? into : kLeaving);
@@ -253,8 +276,18 @@ std::size_t GlCache::overhead_bytes() const {
          exact::bytes_of(candidates_);
 }
 
-std::size_t GlCache::learning_bytes() const {
-  return snapshot_.bytes() + lesson_bytes_ + (training_ ? training_->trees.bytes() : 0) + ranking_.bytes() + trial_.bytes();
+std::vector<exact::PolicyFact> GlCache::describe() const {
+  const auto number = [](auto count) { return static_cast<double>(count); };
+  std::vector<exact::PolicyFact> facts{{"policies", 1},
+                                       {"objects", number(groups_.objects())},
+                                       {"groups", number(groups_.groups_alive())},
+                                       {"merges", number(merges_)},
+                                       {"rankings", number(ranking_.count())},
+                                       {"ranking_us", number(ranking_.spent() / base::kMicrosecond)},
+                                       {"overhead_bytes", number(overhead_bytes())},
+                                       {"learning_bytes", number(learning_bytes())}};
+  study_.describe(now_, facts);
+  return facts;
 }
 
 }  // namespace freshet::eviction::gl_cache

@@ -3,7 +3,7 @@
 //
 // Objects that are written together make a *group*. A group's utility is the sum over its objects of 1 / (time to the next
 // request x size). What is known of a group (eviction/gl_cache/features.h) tells it, by a model that is trained on what came
-// of groups that were sampled earlier (eviction/gl_cache/snapshot.h), off the request path (eviction/gl_cache/learner.h).
+// of groups that were sampled earlier (eviction/gl_cache/study.h), off the request path (eviction/gl_cache/learner.h).
 //   A hit counts in the object and in its group.
 //   Room: the group that is worth least is merged with the n - 1 that were written next to it (merging the n that are worth
 //   least, wherever they are, costs up to a fifth of the hits). A few of the objects are kept, the rest leaves. Guesses are
@@ -19,17 +19,15 @@
 //   The model must earn its trust: rule and model are both tried (eviction/gl_cache/trial.h). Not with the paper's settings.
 //
 // Time: a hit touches 16 bytes of the object and a line of its group. A victim costs about 100 ns, ranking included; a
-// training takes milliseconds on the learner's thread. Memory: 28 to 54 bytes an object, as slots here have no segments;
-// sifted, 24 to 48 a ghost, for as many bytes as the cache has; and about 1 MiB to learn from, in a server's shard less
-// (for_shard in eviction/gl_cache/settings.h).
+// training takes milliseconds on the learner's thread. Memory: 28 to 50 bytes an object, as slots here have no segments (a
+// server's table has: eviction/segment_gl_cache.h); sifted, 24 to 48 a ghost, for as many bytes as the cache has; and about
+// 1 MiB to learn from.
 // Not thread-safe. Runs repeat exactly for a seed, if the settings wait for the learner. May use base and eviction/exact.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
-#include "base/random.h"
 #include "eviction/exact/ghosts.h"
 #include "eviction/exact/policy.h"
 #include "eviction/gl_cache/groups.h"
@@ -37,8 +35,7 @@
 #include "eviction/gl_cache/ranking.h"
 #include "eviction/gl_cache/rates.h"
 #include "eviction/gl_cache/settings.h"
-#include "eviction/gl_cache/snapshot.h"
-#include "eviction/gl_cache/trial.h"
+#include "eviction/gl_cache/study.h"
 
 namespace freshet::eviction::gl_cache {
 
@@ -50,7 +47,7 @@ class GlCache final : public exact::Policy {
   void on_insert(Slot slot, const exact::Access& access) override;
   void on_hit(Slot slot, const exact::Access&) override {
     ++now_;
-    if (groups_.object(slot).watched == snapshot_.mark()) [[unlikely]] answer(slot);
+    if (groups_.object(slot).watched) [[unlikely]] answer(slot);
     groups_.touch(slot, tick_of(now_));
   }
   void on_resize(Slot slot, std::uint32_t size) override { groups_.resize(slot, size); }
@@ -62,28 +59,18 @@ class GlCache final : public exact::Policy {
   // What it has, how it was trained, what the model goes by; untrained, for how long, and why.
   std::vector<exact::PolicyFact> describe() const override;
 
-  bool trained() const { return training_.has_value(); }
-  std::size_t training_ghosts() const { return snapshot_.ghosts(); }
+  bool trained() const { return study_.training() != nullptr; }
+  std::size_t watched() const { return study_.watched(); }
 
  private:
   static constexpr std::uint32_t kGroupObjectsMin = 4;
   static constexpr std::uint64_t kNewPart = 10;    // Untrained: one byte in so many is for what is new.
-  static constexpr std::uint32_t kMoments = 64;    // At which a snapshot samples.
-  static constexpr double kSamplingPart = 0.6;     // Of a snapshot's length; the rest is for the labels.
-  static constexpr double kPatiencePart = 0.1;     // Of the requests in which the cache is filled anew.
   static constexpr std::size_t kKeptOfEight = 7;   // Sifted: no more than so many of eight objects are kept.
   static constexpr double kMeanSizeShare = 1e-4;   // What one object moves the mean size, at the least.
   struct Candidate {
     float badness;
     std::uint32_t order;
     Slot slot;
-  };
-  // Sampling, waiting for labels, training; then again.
-  struct Period {
-    std::uint64_t length = 0;  // Requests; 0: not begun.
-    std::uint64_t begun = 0;
-    std::uint64_t next_sample = 0;
-    std::uint32_t begun_s = 0;
   };
 
   Circumstances circumstances() const { return settings_.circumstances ? rates_.latest() : Circumstances{}; }
@@ -109,25 +96,16 @@ class GlCache final : public exact::Policy {
   void keep_neighbours();
   void keep_sifted();
 
-  void study(std::uint32_t time_s);
   std::uint64_t requests_to_refill() const;
-  void begin_period(std::uint32_t time_s);
-  void sample();
+  void look();
   void sample(const Group& group);
-  void teach();
-  void adopt(bool waits);
-  std::size_t learning_bytes() const;
-  void describe_untrained(std::vector<exact::PolicyFact>& facts) const;
-  void describe_model(std::vector<exact::PolicyFact>& facts) const;
+  std::size_t learning_bytes() const { return study_.bytes() + ranking_.bytes(); }
 
   const Settings settings_;
-  const std::unique_ptr<Learner> learner_;
-  base::Random random_;
   Groups groups_;
-  Snapshot snapshot_;
+  Study study_;
   Ranking ranking_;
   Rates rates_;
-  Trial trial_;
   Way way_ = Way::rule;                // Of the merge whose objects are leaving.
   exact::Ghosts returning_;            // Evicted lately; sifted only.
   std::vector<std::uint64_t> key_of_;  // By slot.
@@ -140,20 +118,7 @@ class GlCache final : public exact::Policy {
   std::vector<GroupId> merged_;        // The groups of the merge at work, and their objects.
   std::vector<Candidate> candidates_;
 
-  Period period_;
-  std::uint64_t period_min_;
-  std::uint64_t adopt_at_ = 0;
-  bool teaching_ = false;
-  std::size_t lesson_bytes_ = 0;       // Of the lesson that the learner has.
-  std::optional<Training> training_;   // The last one: nothing, untrained.
-
-  std::uint64_t evictions_ = 0;
-  std::uint64_t first_eviction_ = 0;   // The request.
   std::uint64_t merges_ = 0;
-  std::uint64_t trainings_ = 0;
-  std::uint64_t trained_at_ = 0;       // The request.
-  base::Nanoseconds training_spent_ = 0;
-  std::uint64_t failures_ = 0;         // Trainings that came to nothing.
 };
 
 }  // namespace freshet::eviction::gl_cache

@@ -36,7 +36,7 @@ struct Object {
   std::uint32_t requested = 0;  // The tick of the last request, at first that which brought it in.
   std::uint32_t place : 24 = 0;    // In the group.
   std::uint32_t requests : 4 = 0;  // Since it was written or kept; no more than kRequestsCountedMax.
-  std::uint32_t watched : 4 = 0;   // The mark of the snapshot that waits for its next request.
+  bool watched : 1 = false;        // Rows may wait for its next request.
 };
 static_assert(sizeof(Object) == 16);
 

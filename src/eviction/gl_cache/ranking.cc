@@ -6,19 +6,12 @@
 namespace freshet::eviction::gl_cache {
 
 Features features_of(const Group& group, std::uint64_t now) {
-  const auto age = static_cast<float>(now - group.begun + 1);
-  const auto live = static_cast<float>(std::max(1U, group.live));
-  Features features;
+  Features features = features_of(static_cast<float>(now - group.begun + 1),
+                                  static_cast<float>(tick_of(now) - group.requested),
+                                  {group.bytes, group.live, group.requests, group.active, group.generation});
   features[kRequestRate] = group.circumstances.request_rate;
   features[kWriteRate] = group.circumstances.write_rate;
   features[kMissRatio] = group.circumstances.miss_ratio;
-  features[kMeanSize] = static_cast<float>(group.bytes) / live;
-  features[kAge] = age;
-  features[kRequests] = static_cast<float>(group.requests);
-  features[kActive] = static_cast<float>(group.active) / live;
-  features[kGeneration] = group.generation;
-  features[kRequestsPerAge] = static_cast<float>(group.requests) / (age * live);
-  features[kRecency] = static_cast<float>(tick_of(now) - group.requested);
   return features;
 }
 

@@ -12,6 +12,8 @@ Settings for_shard(Settings settings, std::uint64_t shard_bytes) {
   const std::uint64_t eighths = std::clamp<std::uint64_t>(shard_bytes / (kFullLearningBytes / kEighths), 1, kEighths);
   const auto part_of = [eighths](std::uint32_t whole) { return static_cast<std::uint32_t>(whole * eighths / kEighths); };
   settings.adopt_part = 0;
+  settings.snapshot_requests_min /= kRequestsAMiss;
+  settings.snapshot_requests_max /= kRequestsAMiss;
   settings.snapshot_rows = part_of(settings.snapshot_rows);
   settings.rows_max = part_of(settings.rows_max);
   settings.watches_max = std::min(settings.watches_max, settings.snapshot_rows * kRowObjects);

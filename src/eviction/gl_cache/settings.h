@@ -23,7 +23,8 @@ struct Settings {
   Objective objective = Objective::objects;
   Keeping keeping = Keeping::sifted;
 
-  // A group is closed when it has so many objects, or so many bytes. 0 bytes: they do not count. A server's segments do.
+  // A group is closed when it has so many objects, or so many bytes. 0 bytes: they do not count. In a server's table it is
+  // a segment.
   std::uint32_t group_objects = 60;
   std::uint64_t group_bytes = 0;
   // A small cache makes smaller groups, so many at least: else there is nothing to choose from.
@@ -47,9 +48,8 @@ struct Settings {
   bool trial = true;
   std::uint32_t trial_victims = 8'192;
 
-  // A snapshot's length, from its first rows to the training: as many requests as evict `snapshot_turns` times what is
-  // cached; between requests_min, which doubles with each training, and requests_max. A day of trace time ends it early.
-  double snapshot_turns = 2;
+  // A snapshot's length, from its first rows to the training: requests_min at first, twice as many after each training, up
+  // to requests_max. A day of trace time ends it early.
   std::uint64_t snapshot_requests_min = 1 << 14;
   std::uint64_t snapshot_requests_max = 1 << 20;
   std::uint32_t snapshot_time_s = 86'400;
@@ -97,10 +97,12 @@ inline Settings throughput() {
 }
 
 // For a shard of a server's table, of so many bytes: a trained model is put to use as soon as it is there, for nobody may
-// wait under a shard's lock. And what it learns from takes its part of the shard, about a twentieth: the settings' own
-// rows, watches and victims in a shard of kFullLearningBytes, an eighth of them in one of an eighth, and never fewer.
+// wait under a shard's lock. Periods are counted in misses, of which one in kRequestsAMiss requests is held to be. And what
+// it learns from takes its part of the shard, about a thirtieth: the settings' own rows, watches and victims in a shard of
+// kFullLearningBytes, an eighth of them in one of an eighth, and never fewer.
 Settings for_shard(Settings settings, std::uint64_t shard_bytes);
 inline constexpr std::uint64_t kFullLearningBytes = 32 << 20;
+inline constexpr std::uint64_t kRequestsAMiss = 4;
 
 // The settings with every value within its limits.
 Settings within_limits(Settings settings);

@@ -35,14 +35,13 @@ Lesson Snapshot::take_lesson(std::uint64_t seed, std::size_t rows_max) {
   }
   rows_.clear();
   watches_.clear();
-  ghosts_.clear();
-  mark_ = mark_ == kMarkMax ? 1 : static_cast<std::uint8_t>(mark_ + 1);
+  watched_.clear();
   return lesson;
 }
 
 std::size_t Snapshot::bytes() const {
   return exact::bytes_of(rows_) + exact::bytes_of(earlier_rows_) + exact::bytes_of(watches_) +
-         exact::bytes_of(last_watch_) + ghosts_.bucket_count() * (sizeof(std::uint64_t) + sizeof(std::uint64_t) + 1);
+         watched_.bucket_count() * (sizeof(decltype(watched_)::value_type) + 1);
 }
 
 }  // namespace freshet::eviction::gl_cache

@@ -3,17 +3,16 @@
 //
 // A *row* is a group's features at the moment when it was sampled. From then on its objects are *watched*: the next request
 // of each adds 1 / (requests since that moment x size) to the row's label (without the size if the objective is bytes), and
-// no later request adds anything. A watched object that is evicted stays as a ghost, its key alone, until the training: the
-// request that misses it counts as well. An object that is erased will not be asked for: nothing is remembered of it.
-// A group may be sampled again, at another age; an object's next request then counts for every row that waits for it.
+// no later request adds anything. Objects are watched by their keys, so that those that are evicted, or erased as outdated,
+// stay as ghosts until the training: the request that misses them counts as well. A group may be sampled again, at another
+// age; an object's next request then counts for every row that waits for it.
 //
 // Three things differ from the paper. `patience` requests are added to each wait: without them the label is made by the few
 // objects that happen to be asked for at once, while it matters whether a group is asked for before room is needed next. A
 // label is the mean over the row's objects, so that groups of different fill compare. And the root of it is learned: it has
 // the same order, and squared errors then are not those of a few great labels only; the least useful are to be told apart.
 //
-// Memory: 8 bytes a watched object and row, at most `watches_max` of them; 64 a row; 4 bytes a cached object; about 16 a
-// ghost.
+// Memory: 8 bytes a watched object and row, at most `watches_max` of them; 64 a row; 17 to 34 a watched object.
 #pragma once
 
 #include <cstdint>
@@ -30,42 +29,35 @@ namespace freshet::eviction::gl_cache {
 
 class Snapshot {
  public:
-  static constexpr std::uint8_t kMarkMax = 15;
-
   explicit Snapshot(Objective objective, std::size_t watches_max = kWatchesMax)
       : objective_(objective), watches_max_(watches_max) {}
 
-  // Objects that carry this mark are watched. From 1 to kMarkMax; it changes with each lesson.
-  std::uint8_t mark() const { return mark_; }
   std::uint32_t rows() const { return static_cast<std::uint32_t>(rows_.size()); }
-  std::size_t ghosts() const { return ghosts_.size(); }
+  // Objects that rows wait for.
+  std::size_t watched() const { return watched_.size(); }
   // There is no room for a row that waits for so many objects.
   bool full(std::size_t objects) const { return watches_.size() + objects > watches_max_; }
 
   void set_patience(double requests) { patience_ = requests; }
   void add_row(const Features& features, std::uint64_t now) { rows_.push_back({features, 0, now, 0}); }
-  // The last row waits for the object; `watched`: and so do others, by its mark. The caller marks it.
-  void watch(exact::Slot slot, bool watched) {
-    exact::make_room_for(last_watch_, slot);
-    watches_.push_back({watched ? last_watch_[slot] : kNone, rows() - 1});
-    last_watch_[slot] = static_cast<std::uint32_t>(watches_.size() - 1);
+  // The last row waits for the object, as others may already.
+  void watch(std::uint64_t key) {
+    std::uint32_t& last = watched_.try_emplace(key, kNone).first->second;
+    watches_.push_back({last, rows() - 1});
+    last = static_cast<std::uint32_t>(watches_.size() - 1);
     ++rows_.back().objects;
   }
-  // A watched object was requested: the caller takes its mark away.
-  void requested(exact::Slot slot, std::uint32_t size, std::uint64_t now) { count(last_watch_[slot], size, now); }
-  // A watched object was evicted.
-  void evicted(exact::Slot slot, std::uint64_t key) { ghosts_.emplace(key, last_watch_[slot]); }
-  // A request missed.
-  void missed(std::uint64_t key, std::uint32_t size, std::uint64_t now) {
-    if (ghosts_.empty()) return;
-    const auto ghost = ghosts_.find(key);
-    if (ghost == ghosts_.end()) return;
-    count(ghost->second, size, now);
-    ghosts_.erase(ghost);
+  // A request, for an object that rows may wait for.
+  void requested(std::uint64_t key, std::uint32_t size, std::uint64_t now) {
+    if (watched_.empty()) return;
+    const auto watched = watched_.find(key);
+    if (watched == watched_.end()) return;
+    count(watched->second, size, now);
+    watched_.erase(watched);
   }
 
   // The rows so far and the latest of earlier lessons, `rows_max` at most, with their labels, scaled so that the greatest
-  // is 1, and rooted. Then the snapshot is empty and has the next mark; if that is 1 again, the caller takes all marks away.
+  // is 1, and rooted. Then the snapshot is empty.
   Lesson take_lesson(std::uint64_t seed, std::size_t rows_max);
 
   std::size_t bytes() const;
@@ -95,9 +87,7 @@ class Snapshot {
   std::vector<Row> rows_;
   std::vector<Row> earlier_rows_;           // Of earlier lessons, the oldest first.
   std::vector<Watch> watches_;
-  std::vector<std::uint32_t> last_watch_;   // By slot, if the object is watched.
-  boost::unordered_flat_map<std::uint64_t, std::uint32_t, KeyHash> ghosts_;  // Key -> last watch.
-  std::uint8_t mark_ = 1;
+  boost::unordered_flat_map<std::uint64_t, std::uint32_t, KeyHash> watched_;  // Key -> last watch.
 };
 
 }  // namespace freshet::eviction::gl_cache

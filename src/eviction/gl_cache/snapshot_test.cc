@@ -20,9 +20,9 @@ Features with_age(float age) {
 TEST(Snapshot, ALaterRequestCountsOnceByDistanceAndSize) {
   Snapshot snapshot(Objective::objects);
   snapshot.add_row(with_age(1), 100);
-  snapshot.watch(7, false);
+  snapshot.watch(7);
   snapshot.add_row(with_age(2), 100);
-  snapshot.watch(8, false);
+  snapshot.watch(8);
   snapshot.requested(7, 10, 104);  // 1 / (4 x 10)
   snapshot.requested(8, 10, 102);  // 1 / (2 x 10)
   const Lesson lesson = snapshot.take_lesson(1, 100);
@@ -32,21 +32,19 @@ TEST(Snapshot, ALaterRequestCountsOnceByDistanceAndSize) {
   EXPECT_EQ(lesson.rows[1][kAge], 2);
 }
 
-TEST(Snapshot, EvictedObjectsStayAsGhostsUntilTheTraining) {
+TEST(Snapshot, ObjectsAreWatchedUntilTheyAreRequestedOrTheTrainingComes) {
   Snapshot snapshot(Objective::objects);
   snapshot.add_row(with_age(1), 0);
-  snapshot.watch(1, false);
-  snapshot.watch(2, false);
-  snapshot.evicted(1, 0xabc);
-  EXPECT_EQ(snapshot.ghosts(), 1u);
-  snapshot.missed(0xabc, 10, 5);
-  EXPECT_EQ(snapshot.ghosts(), 0u) << "an object counts once";
-  snapshot.missed(0xabc, 10, 6);
-  snapshot.evicted(2, 0xdef);
+  snapshot.watch(0xabc);
+  snapshot.watch(0xdef);
+  EXPECT_EQ(snapshot.watched(), 2u);
+  snapshot.requested(0xabc, 10, 5);
+  EXPECT_EQ(snapshot.watched(), 1u) << "an object counts once";
+  snapshot.requested(0xabc, 10, 6);
   const Lesson lesson = snapshot.take_lesson(1, 100);
   EXPECT_EQ(lesson.labels, std::vector<float>{1});
-  EXPECT_EQ(snapshot.ghosts(), 0u) << "ghosts die with the training";
-  snapshot.missed(0xdef, 10, 7);
+  EXPECT_EQ(snapshot.watched(), 0u) << "watches die with the training";
+  snapshot.requested(0xdef, 10, 7);
 }
 
 TEST(Snapshot, TheByteObjectiveLeavesTheSizeOut) {
@@ -54,7 +52,7 @@ TEST(Snapshot, TheByteObjectiveLeavesTheSizeOut) {
     Snapshot snapshot(objective);
     for (const std::uint32_t size : {1U, 4U}) {
       snapshot.add_row(with_age(0), 0);
-      snapshot.watch(size, false);
+      snapshot.watch(size);
       snapshot.requested(size, size, 8);
     }
     EXPECT_FLOAT_EQ(snapshot.take_lesson(1, 10).labels[1], objective == Objective::objects ? 0.5 : 1);
@@ -66,24 +64,13 @@ TEST(Snapshot, KeepsTheRowsOfEarlierLessonsUpToItsLimit) {
   for (int lesson = 0; lesson < 5; ++lesson) {
     for (int i = 0; i < 4; ++i) {
       snapshot.add_row(with_age(static_cast<float>(lesson)), 0);
-      snapshot.watch(static_cast<exact::Slot>(i), false);
+      snapshot.watch(static_cast<std::uint64_t>(i));
     }
-    const std::uint8_t mark = snapshot.mark();
     const Lesson taken = snapshot.take_lesson(1, 10);
-    EXPECT_NE(snapshot.mark(), mark);
     EXPECT_EQ(taken.rows.size(), std::min(4U * static_cast<unsigned>(lesson + 1), 10U));
     EXPECT_EQ(taken.rows.back()[kAge], static_cast<float>(lesson)) << "the latest are kept";
     EXPECT_EQ(snapshot.rows(), 0u);
   }
-}
-
-TEST(Snapshot, MarksGoRound) {
-  Snapshot snapshot(Objective::objects);
-  for (int i = 1; i <= Snapshot::kMarkMax; ++i) {
-    EXPECT_EQ(snapshot.mark(), i);
-    (void)snapshot.take_lesson(1, 10);
-  }
-  EXPECT_EQ(snapshot.mark(), 1);
 }
 
 // Every object remembers the rows that wait for it; its next request answers all of them.
@@ -91,12 +78,11 @@ TEST(Snapshot, LabelsAreThoseOfTheModel) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     constexpr double kPatience = 3;
-    constexpr exact::Slot kSlots = 30;
+    constexpr std::uint64_t kKeys = 30;
     base::Random random(seed);
     Snapshot snapshot(Objective::objects);
     snapshot.set_patience(kPatience);
-    std::map<exact::Slot, std::vector<std::size_t>> waiting;   // Cached objects; the key is the slot + 1000.
-    std::map<std::uint64_t, std::vector<std::size_t>> ghosts;
+    std::map<std::uint64_t, std::vector<std::size_t>> waiting;  // Rows by key.
     std::vector<double> labels, times, objects;
     const auto count = [&](const std::vector<std::size_t>& rows, std::uint32_t size, std::uint64_t now) {
       for (const std::size_t row : rows) {
@@ -104,34 +90,25 @@ TEST(Snapshot, LabelsAreThoseOfTheModel) {
       }
     };
     for (std::uint64_t now = 0; now < 1000; ++now) {
-      const auto slot = static_cast<exact::Slot>(random.below(kSlots));
+      const std::uint64_t key = random.below(kKeys);
       const auto size = static_cast<std::uint32_t>(1 + random.below(9));
       if (now % 10 == 0) {
         snapshot.add_row(with_age(static_cast<float>(now)), now);
         labels.push_back(0);
         times.push_back(static_cast<double>(now));
         objects.push_back(0);
-        for (exact::Slot watched = 0; watched < kSlots; ++watched) {
-          if (ghosts.contains(watched + 1000) || random.chance(0.7)) continue;
-          snapshot.watch(watched, waiting.contains(watched));
+        for (std::uint64_t watched = 0; watched < kKeys; ++watched) {
+          if (random.chance(0.7)) continue;
+          snapshot.watch(watched);
           waiting[watched].push_back(labels.size() - 1);
           objects.back() += 1;
         }
-      } else if (ghosts.contains(slot + 1000)) {
-        snapshot.missed(slot + 1000, size, now);
-        count(ghosts[slot + 1000], size, now);
-        ghosts.erase(slot + 1000);
-      } else if (waiting.contains(slot)) {
-        if (random.chance(0.5)) {
-          snapshot.requested(slot, size, now);
-          count(waiting[slot], size, now);
-        } else {
-          snapshot.evicted(slot, slot + 1000);
-          ghosts[slot + 1000] = waiting[slot];
-        }
-        waiting.erase(slot);
+      } else {
+        snapshot.requested(key, size, now);
+        count(waiting[key], size, now);
+        waiting.erase(key);
       }
-      ASSERT_EQ(snapshot.ghosts(), ghosts.size());
+      ASSERT_EQ(snapshot.watched(), waiting.size());
     }
     double greatest = 0;
     std::vector<double> expected;

@@ -1,137 +1,114 @@
-// Sampling, training, and what is known of both. See eviction/gl_cache/gl_cache.h.
+// See eviction/gl_cache/study.h.
+#include "eviction/gl_cache/study.h"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
-#include "eviction/gl_cache/gl_cache.h"
-
 namespace freshet::eviction::gl_cache {
 
-// The next request of an object that rows wait for.
-void GlCache::answer(Slot slot) {
-  Object& object = groups_.object(slot);
-  object.watched = 0;
-  snapshot_.requested(slot, object.size, now_);
+Study::Study(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
+    : settings_(settings), learner_(std::move(learner)), random_(seed),
+      snapshot_(settings_.objective, settings_.watches_max), trial_(settings_.trial_victims),
+      next_length_(settings_.snapshot_requests_min) {}
+
+bool Study::missed(const exact::Access& access, std::uint64_t now, std::uint64_t turn, std::uint32_t objects) {
+  snapshot_.requested(access.key, access.size, now);
+  if (training_ && settings_.trial) {
+    trial_.missed(access.key, settings_.objective == Objective::objects ? 1 : access.size, now);
+  }
+  const bool adopted = teaching_ && now >= adopt_at_ && adopt(now, turn, objects);
+  if (evictions_ > 0) go_on(access.time_s, now, turn);
+  return adopted;
 }
 
-// With every miss: what falls due is done.
-void GlCache::study(std::uint32_t time_s) {
-  if (teaching_ && now_ >= adopt_at_) adopt(settings_.adopt_part > 0);
-  if (evictions_ == 0) return;  // Before, there is nothing to choose, and nothing has aged.
-  if (period_.length == 0) begin_period(time_s);
-  const std::uint64_t requests = now_ - period_.begun;
-  if (static_cast<double>(requests) < kSamplingPart * static_cast<double>(period_.length)) {
-    if (now_ >= period_.next_sample) sample();
+void Study::evicted(std::uint64_t key, std::uint32_t size, Way way, std::uint64_t now) {
+  if (training_ && settings_.trial) trial_.evicted(key, size, way, now);
+  if (evictions_++ == 0) first_eviction_ = now;
+}
+
+void Study::go_on(std::uint32_t time_s, std::uint64_t now, std::uint64_t turn) {
+  if (period_.length == 0) begin_period(time_s, now, turn);
+  const std::uint64_t passed = now - period_.begun;
+  if (static_cast<double>(passed) < kSamplingPart * static_cast<double>(period_.length)) {
+    look_due_ = now >= period_.next_sample;
     return;
   }
-  const bool day_over = time_s - period_.begun_s >= settings_.snapshot_time_s && requests >= period_min_;
-  if ((requests >= period_.length || day_over) && !teaching_ && learner_->ready()) teach();
+  look_due_ = false;
+  const bool day_over = time_s - period_.begun_s >= settings_.snapshot_time_s && passed >= settings_.snapshot_requests_min;
+  if ((passed >= period_.length || day_over) && !teaching_ && learner_->ready()) teach(now);
 }
 
-// At the miss ratio so far, so many requests bring in as many objects as are cached.
-std::uint64_t GlCache::requests_to_refill() const {
-  return static_cast<std::uint64_t>(groups_.objects() / rates_.miss_ratio_since_start(now_));
-}
-
-void GlCache::begin_period(std::uint32_t time_s) {
-  const std::uint64_t turn = requests_to_refill();
-  const auto length = static_cast<std::uint64_t>(settings_.snapshot_turns * static_cast<double>(turn));
-  period_ = {std::clamp(length, period_min_, settings_.snapshot_requests_max), now_, now_, time_s};
+void Study::begin_period(std::uint32_t time_s, std::uint64_t now, std::uint64_t turn) {
+  period_ = {next_length_, now, now, time_s};
   snapshot_.set_patience(kPatiencePart * static_cast<double>(turn));
 }
 
 // At each moment a few of the groups, chosen evenly: so that rows of every age come together.
-void GlCache::sample() {
+void Study::begin_look(std::uint64_t now, std::size_t groups) {
+  look_due_ = false;
   const auto pause = kSamplingPart * static_cast<double>(period_.length) / kMoments;
-  period_.next_sample = now_ + std::max<std::uint64_t>(1, static_cast<std::uint64_t>(pause));
-  if (groups_.groups_closed() == 0) return;
-  const double share = static_cast<double>(settings_.snapshot_rows) / kMoments / groups_.groups_closed();
-  for (GroupId id = 1; id < groups_.ids(); ++id) {
-    if (snapshot_.rows() >= settings_.snapshot_rows) return;
-    if (!groups_.is_closed(id) || !random_.chance(share)) continue;
-    if (snapshot_.full(groups_.group(id).live)) return;
-    sample(groups_.group(id));
-  }
+  period_.next_sample = now + std::max<std::uint64_t>(1, static_cast<std::uint64_t>(pause));
+  const double rows_now = static_cast<double>(settings_.snapshot_rows) / kMoments;
+  look_share_ = rows_now / static_cast<double>(std::max<std::size_t>(1, groups));
 }
 
-// Sifted, a merge would keep those that have earned it: the group's worth is that of the others.
-void GlCache::sample(const Group& group) {
-  snapshot_.add_row(features_of(group, now_), now_);
-  for (const Slot slot : group.members) {
-    if (slot == kNoSlot) continue;
-    Object& object = groups_.object(slot);
-    if (sifted() && earned(object, is_kept_lane(group.lane))) continue;
-    snapshot_.watch(slot, object.watched == snapshot_.mark());
-    object.watched = snapshot_.mark() & Snapshot::kMarkMax;
-  }
+bool Study::add_row(const Features& features, std::uint64_t now, std::size_t objects) {
+  if (snapshot_.full(objects)) return false;
+  snapshot_.add_row(features, now);
+  return true;
 }
 
-void GlCache::teach() {
-  if (snapshot_.rows() < settings_.rows_min) {
-    period_.length = 0;  // Sampling goes on.
-    return;
-  }
-  adopt_at_ = now_ + static_cast<std::uint64_t>(settings_.adopt_part * static_cast<double>(period_.length));
+void Study::teach(std::uint64_t now) {
+  const auto period = static_cast<double>(std::exchange(period_.length, 0));
+  if (snapshot_.rows() < settings_.rows_min) return;  // Sampling goes on.
+  adopt_at_ = now + static_cast<std::uint64_t>(settings_.adopt_part * period);
   Lesson lesson = snapshot_.take_lesson(random_(), settings_.rows_max);
   lesson_bytes_ = lesson.bytes();
   teaching_ = learner_->teach(std::move(lesson));
   if (!teaching_) lesson_bytes_ = 0;
-  if (snapshot_.mark() == 1) {  // Marks of long ago would count again.
-    for (GroupId id = 0; id < groups_.ids(); ++id) {
-      for (const Slot slot : groups_.group(id).members) {
-        if (slot != kNoSlot) groups_.object(slot).watched = 0;
-      }
-    }
-  }
-  period_.length = 0;
-  period_min_ = std::min(2 * period_min_, settings_.snapshot_requests_max);
+  next_length_ = std::min(2 * next_length_, settings_.snapshot_requests_max);
 }
 
-void GlCache::adopt(bool waits) {
-  auto outcome = waits ? learner_->wait() : learner_->take();
-  if (!outcome) return;
+// Waits for the training if the settings say when it is to be put to use.
+bool Study::adopt(std::uint64_t now, std::uint64_t turn, std::uint32_t objects) {
+  auto outcome = settings_.adopt_part > 0 ? learner_->wait() : learner_->take();
+  if (!outcome) return false;
   teaching_ = false;
   lesson_bytes_ = 0;
   if (!*outcome) {
     ++failures_;
-    return;
+    return false;
   }
   training_ = std::move(**outcome);
   ++trainings_;
-  trained_at_ = now_;
+  trained_at_ = now;
   training_spent_ += training_->spent;
-  ranking_.forget();
-  trial_.set_reach(groups_.objects(), requests_to_refill());
+  trial_.set_reach(objects, turn);
+  return true;
 }
 
-std::vector<exact::PolicyFact> GlCache::describe() const {
-  using Together = exact::PolicyFact::Together;
-  const auto us = [](base::Nanoseconds spent) { return static_cast<double>(spent / base::kMicrosecond); };
-  const auto number = [](auto count) { return static_cast<double>(count); };
-  std::vector<exact::PolicyFact> facts{{"policies", 1},
-                                 {"objects", number(groups_.objects())},
-                                 {"groups", number(groups_.groups_alive())},
-                                 {"evictions", number(evictions_)},
-                                 {"merges", number(merges_)},
-                                 {"snapshot_rows", number(snapshot_.rows())},
-                                 {"snapshot_ghosts", number(snapshot_.ghosts())},
-                                 {"trainings", number(trainings_)},
-                                 {"training_failures", number(failures_)},
-                                 {"training_us", us(training_spent_)},
-                                 {"lessons_with_learner", teaching_ ? 1.0 : 0.0},
-                                 {"rankings", number(ranking_.count())},
-                                 {"ranking_us", us(ranking_.spent())},
-                                 {"overhead_bytes", number(overhead_bytes())},
-                                 {"learning_bytes", number(learning_bytes())}};
-  describe_untrained(facts);
-  if (!training_) return facts;
-  facts.push_back({"trained_requests_ago", number(now_ - trained_at_), Together::greatest});
+std::size_t Study::bytes() const {
+  return snapshot_.bytes() + lesson_bytes_ + (training_ ? training_->trees.bytes() : 0) + trial_.bytes();
+}
+
+void Study::describe(std::uint64_t now, std::vector<exact::PolicyFact>& facts) const {
+  const auto sum = [&](std::string_view name, auto count) { facts.push_back({name, static_cast<double>(count)}); };
+  sum("evictions", evictions_);
+  sum("snapshot_rows", snapshot_.rows());
+  sum("snapshot_watched", snapshot_.watched());
+  sum("trainings", trainings_);
+  sum("training_failures", failures_);
+  sum("training_us", training_spent_ / base::kMicrosecond);
+  sum("lessons_with_learner", teaching_ ? 1 : 0);
+  describe_untrained(now, facts);
+  if (!training_) return;
+  facts.push_back({"trained_requests_ago", static_cast<double>(now - trained_at_), exact::PolicyFact::Together::greatest});
   describe_model(facts);
-  return facts;
 }
 
 // One of the reasons holds, if it is untrained.
-void GlCache::describe_untrained(std::vector<exact::PolicyFact>& facts) const {
+void Study::describe_untrained(std::uint64_t now, std::vector<exact::PolicyFact>& facts) const {
   const bool untrained = !training_;
   const auto told = [&](std::string_view name, bool holds) { facts.push_back({name, untrained && holds ? 1.0 : 0.0}); };
   told("untrained", true);
@@ -141,12 +118,12 @@ void GlCache::describe_untrained(std::vector<exact::PolicyFact>& facts) const {
   told("untrained_waiting_for_learner", evicts && teaching_ && !failed);
   told("untrained_trainings_failed", evicts && failed);
   if (untrained && evicts) {
-    const auto requests = static_cast<double>(now_ - first_eviction_);
+    const auto requests = static_cast<double>(now - first_eviction_);
     facts.push_back({"untrained_requests", requests, exact::PolicyFact::Together::greatest});
   }
 }
 
-void GlCache::describe_model(std::vector<exact::PolicyFact>& facts) const {
+void Study::describe_model(std::vector<exact::PolicyFact>& facts) const {
   const auto mean = [&](std::string_view name, double value) {
     facts.push_back({name, value, exact::PolicyFact::Together::mean});
   };

@@ -31,7 +31,8 @@ Segment& SegmentLog::take_spare(std::size_t queue) noexcept {
   }
   Segment* const segment = spare_.back();
   spare_.pop_back();
-  return *new (segment) Segment{.end = kHeaderBytes, .sifted = kHeaderBytes, .queue = static_cast<std::uint8_t>(queue)};
+  return *new (segment)
+      Segment{.end = kHeaderBytes, .sifted = kHeaderBytes, .queue = static_cast<std::uint8_t>(queue), .group = {}};
 }
 
 void SegmentLog::add_segment(std::size_t queue) {

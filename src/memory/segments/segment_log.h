@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "memory/mapped/segment_pool.h"
+#include "memory/segments/group.h"
 #include "memory/segments/record.h"
 
 namespace freshet::memory::segments {
@@ -22,15 +23,15 @@ struct Segment {
   std::uint32_t dead_bytes = 0;  // Of records that have left.
   std::uint32_t sifted = 0;      // Records before this have been judged in the round that is under way.
   std::uint8_t queue = 0;
+  Group group;
 
   char* memory() { return reinterpret_cast<char*>(this); }
 };
 
 class SegmentLog {
  public:
-  static constexpr std::size_t kQueues = 2;
-  static constexpr std::size_t kHeaderBytes = 64;
-  static_assert(sizeof(Segment) <= kHeaderBytes);
+  static constexpr std::size_t kQueues = 4;
+  static constexpr std::size_t kHeaderBytes = sizeof(Segment);
 
   // `tail_bytes`: so many stand behind each record, and are part of it.
   explicit SegmentLog(SegmentPool& pool, std::size_t tail_bytes = 0) : pool_(pool), tail_bytes_(tail_bytes) {}
@@ -39,6 +40,8 @@ class SegmentLog {
   SegmentLog& operator=(const SegmentLog&) = delete;
 
   std::size_t bytes_of(const Head& head) const { return head.bytes() + tail_bytes_; }
+  // What an entry is held to cost: with its value, wherever that stands.
+  std::size_t cost_of(const Head& head) const { return bytes_of(head) + (head.outside ? head.value_bytes : 0); }
   // The largest record that a segment takes.
   std::size_t record_bytes_max() const { return pool_.segment_bytes() - kHeaderBytes - Record::kHeadBytesMax; }
   std::size_t bytes() const { return segments_ * pool_.segment_bytes(); }
@@ -99,8 +102,13 @@ class SegmentLog {
   }
   template <typename Visit>
   void for_each(Visit&& visit) {
+    for_each_segment([&](Segment& segment, bool) { for_each(segment, visit); });
+  }
+  // Calls visit(Segment&, bool is_newest) for each segment, queue by queue, the oldest first.
+  template <typename Visit>
+  void for_each_segment(Visit&& visit) {
     for (Queue& queue : queues_) {
-      for (Segment* segment = queue.oldest; segment; segment = segment->newer) for_each(*segment, visit);
+      for (Segment* segment = queue.oldest; segment; segment = segment->newer) visit(*segment, segment == queue.newest);
     }
   }
 
