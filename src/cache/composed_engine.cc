@@ -34,7 +34,7 @@ memory::TableOptions table_options(const EngineOptions& options, const eviction:
 
 ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
     : options_(options),
-      chosen_policy_(eviction::table_policy(options.policy)),
+      memory_bytes_(options.memory_bytes), chosen_policy_(eviction::table_policy(options.policy)),
       policy_(first_policy(options.policy)),
       table_(table_options(options, *policy_)),
       adaptive_(table_, [this] { return hits_and_fills(); }, [this](const auto& policy) { change_policy(policy); },
@@ -60,7 +60,8 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
 
 // The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
 ComposedEngine::~ComposedEngine() {
-  policy_change_ = {};
+  policy_change_.stop();
+  memory_change_.stop();
   adaptive_.stop();
   release();
   if (follower_) {
@@ -82,15 +83,19 @@ void ComposedEngine::release() {
 Result<void> ComposedEngine::set_policy(std::string_view name) {
   if (auto known = eviction::check_policy_name(name); !known) return known;
   const auto* const chosen = eviction::table_policy(name);
-  const std::lock_guard lock(policy_changes_);
   if (chosen_policy_.exchange(chosen) == chosen) return {};
-  policy_change_ = {};  // The change before is over when this one begins.
-  policy_change_ = std::jthread([this, chosen] {
-    if (!chosen) return adaptive_.start(*policy_);
+  policy_change_.run([this] {
+    const auto* const latest = chosen_policy_.load();
+    if (!latest) return adaptive_.start(*policy_);
     adaptive_.stop();
-    if (policy_.load() != chosen) change_policy(*chosen);
+    if (policy_.load() != latest) change_policy(*latest);
   });
   return {};
+}
+
+void ComposedEngine::set_memory(std::size_t bytes) {
+  if (memory_bytes_.exchange(bytes) == bytes) return;
+  memory_change_.run([this] { table_.set_capacity(memory_bytes_); });
 }
 
 void ComposedEngine::change_policy(const eviction::TablePolicy& policy) {

@@ -9,9 +9,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/latest_task.h"
 #include "base/striped_counter.h"
 #include "cache/engine.h"
 #include "consistency/guarded_collection.h"
@@ -76,7 +76,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::vector<std::pair<std::string, std::string>> explain(std::string_view key) override;
   EngineStats stats() const override;
   ownership::OwnershipStatus ownership_status() const override;
-  void set_memory(std::size_t bytes) override { table_.set_capacity(bytes); }
+  void set_memory(std::size_t bytes) override;
   Result<void> set_policy(std::string_view name) override;
   std::shared_ptr<const eviction::adaptive::Report> eviction_report() const override { return adaptive_.report(); }
   std::vector<memory::PolicyFact> describe_policy() const override { return table_.describe_policy(); }
@@ -130,6 +130,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void on_everything_changed() override;
 
   const EngineOptions options_;
+  std::atomic<std::size_t> memory_bytes_;                       // As it is to be.
   std::atomic<const eviction::TablePolicy*> chosen_policy_;     // Null: the adaptive policy chooses.
   std::atomic<const eviction::TablePolicy*> policy_;            // That runs, or what is cached is moving to.
   memory::Table table_;
@@ -145,8 +146,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::atomic<bool> watched_{false};                            // Spares writes the mutex while nobody watches.
   base::StripedCounter hits_;
   std::atomic<bool> released_{false};
-  std::mutex policy_changes_;                                   // Lets one change begin after the other.
-  std::jthread policy_change_;                                  // Moves what is cached; the first to end.
+  base::LatestTask policy_change_;                              // Moves what is cached;
+  base::LatestTask memory_change_;                              // evicts what no longer fits. The first to end.
 };
 
 }  // namespace freshet::cache

@@ -222,9 +222,10 @@ class Engine {
   virtual std::vector<std::pair<std::string, std::string>> explain(std::string_view key) = 0;
   virtual EngineStats stats() const = 0;
   virtual ownership::OwnershipStatus ownership_status() const = 0;
+  // What no longer fits is evicted on a thread of its own, shard by shard; of calls meanwhile the latest counts.
   virtual void set_memory(std::size_t bytes) = 0;
   // One of eviction::table_policies(), by name, or "auto". What is cached moves to it on a thread of its own, shard by
-  // shard; a call meanwhile waits for that. Errors: invalid_argument.
+  // shard; of calls meanwhile the latest counts. Errors: invalid_argument.
   virtual Result<void> set_policy(std::string_view name) = 0;
   // What "auto" estimates; null without it.
   virtual std::shared_ptr<const eviction::adaptive::Report> eviction_report() const = 0;

@@ -119,10 +119,16 @@ TEST(Engine, MemoryIsBoundedAndWhatWasEvictedIsReadAgain) {
   TestEngine engine;
   engine.wait_until_guarded();
   constexpr std::size_t kBytes = 1 << 20;
-  engine->set_memory(kBytes);
   for (int i = 0; i < 600; ++i) engine.put(fmt::format("k{}", i), std::string(4096, 'a'));
+  EXPECT_GT(engine->stats().table.bytes, kBytes);
+  engine->set_memory(4 * kBytes);
+  engine->set_memory(kBytes);
+  const auto give_up = base::now() + 30 * base::kSecond;
+  while (engine->stats().table.bytes > kBytes && base::now() < give_up) std::this_thread::yield();
+  for (int i = 0; i < 600; ++i) engine.put(fmt::format("k{}", i), std::string(4096, 'b'));
   const auto stats = engine->stats().table;
   EXPECT_LE(stats.bytes, kBytes);
+  EXPECT_EQ(stats.capacity_bytes, kBytes);
   EXPECT_GT(stats.evicted, 0u);
   for (int i = 0; i < 600; i += 50) EXPECT_EQ(engine.get(fmt::format("k{}", i))->value.size(), 4096u);
 }
