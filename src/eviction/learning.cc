@@ -10,11 +10,10 @@ namespace freshet::eviction {
 
 using gl_cache::LearningThread;
 
-memory::ShardPolicy make_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<LearningThread> thread,
-                                  std::size_t shard_capacity_bytes) {
+memory::ShardPolicy make_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<LearningThread> thread) {
   auto make_learner = [thread = std::move(thread)] { return LearningThread::make_learner(thread); };
-  std::unique_ptr<memory::GroupingPolicy> policy = std::make_unique<SegmentGlCache>(
-      gl_cache::for_shard(settings, shard_capacity_bytes), std::move(make_learner), base::entropy());
+  std::unique_ptr<memory::GroupingPolicy> policy =
+      std::make_unique<SegmentGlCache>(settings, std::move(make_learner), base::entropy());
   return policy;
 }
 

@@ -12,7 +12,6 @@
 namespace freshet::eviction {
 
 // The policy holds the thread, so that a cache that ends under its shard's lock is never the last to do so.
-memory::ShardPolicy make_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<gl_cache::LearningThread> thread,
-                                  std::size_t shard_capacity_bytes);
+memory::ShardPolicy make_gl_cache(const gl_cache::Settings& settings, std::shared_ptr<gl_cache::LearningThread> thread);
 
 }  // namespace freshet::eviction

@@ -39,7 +39,7 @@ gl_cache::Settings hasty() {
 }
 
 memory::PolicyFactory taught_by(std::shared_ptr<LearningThread> thread) {
-  return [thread = std::move(thread)](std::size_t bytes) { return make_gl_cache(hasty(), thread, bytes); };
+  return [thread = std::move(thread)](std::size_t) { return make_gl_cache(hasty(), thread); };
 }
 
 memory::TableOptions options_of(memory::PolicyFactory policy, std::size_t shard_bytes) {

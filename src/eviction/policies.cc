@@ -35,8 +35,8 @@ memory::ShardPolicy carry(std::size_t shard_capacity_bytes) {
 }
 
 template <gl_cache::Settings (*kSettings)()>
-memory::ShardPolicy learn(std::size_t shard_capacity_bytes) {
-  return make_gl_cache(kSettings(), gl_cache::LearningThread::of_process(), shard_capacity_bytes);
+memory::ShardPolicy learn(std::size_t /*shard_capacity_bytes*/) {
+  return make_gl_cache(kSettings(), gl_cache::LearningThread::of_process());
 }
 
 }  // namespace

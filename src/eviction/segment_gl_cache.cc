@@ -28,7 +28,10 @@ void join(Group& group, std::size_t bytes, std::uint8_t requests) {
 }  // namespace
 
 gl_cache::Study& SegmentGlCache::study() {
-  if (!study_) study_ = std::make_unique<gl_cache::Study>(settings_, make_learner_(), random_());
+  if (!study_) {
+    const auto settings = gl_cache::within_limits(gl_cache::for_shard(settings_, capacity_bytes_));
+    study_ = std::make_unique<gl_cache::Study>(settings, make_learner_(), random_());
+  }
   return *study_;
 }
 
@@ -60,7 +63,7 @@ std::uint8_t SegmentGlCache::on_request(Group& group, std::uint64_t hash, std::s
 void SegmentGlCache::on_write(Group& group, std::size_t queue, std::size_t bytes, std::uint8_t byte) {
   if (group.begun == 0) {
     group.begun = group.requested = static_cast<std::uint32_t>(now_);
-    group.generation = is_kept(queue) ? static_cast<std::uint16_t>(generation_ + 1) : 0;
+    group.generation = is_kept(queue) ? 1 : 0;
   }
   join(group, bytes, count_in(byte));
 }
@@ -70,6 +73,9 @@ void SegmentGlCache::on_move(const Group& from, Group& to, std::size_t bytes, st
     to.begun = from.begun;
     to.requested = from.requested;
     to.generation = from.generation;
+    to.utility = from.utility;
+  } else if (idle(from) < idle(to)) {
+    to.requested = from.requested;
   }
   join(to, bytes, count_in(byte));
 }
@@ -87,7 +93,8 @@ void SegmentGlCache::on_erase(std::size_t queue, std::uint64_t hash, std::uint8_
 }
 
 void SegmentGlCache::remember(std::uint64_t hash) {
-  const double limit = static_cast<double>(capacity_bytes_) / kGhostPart / std::max(1.0, mean_evicted_);
+  const double mean_ghost = evictions_ > 0 ? mean_evicted_ : mean_size_;
+  const double limit = static_cast<double>(capacity_bytes_) / kGhostPart / std::max(1.0, mean_ghost);
   ghosts_.push(static_cast<std::uint32_t>(hash), static_cast<std::size_t>(limit));
 }
 
@@ -122,7 +129,7 @@ void SegmentGlCache::look(Groups& groups) {
 // A sifting would keep those that have earned it: the group's worth is that of the others.
 void SegmentGlCache::sample(Groups& groups, std::size_t index) {
   const Group& group = groups.at(index);
-  const std::size_t step = std::max<std::size_t>(1, group.objects / kRowObjects);
+  const std::size_t step = std::max<std::size_t>(1, group.objects / gl_cache::kRowObjects);
   if (!study().add_row(features_of(group), now_, group.objects / step + 1)) return;
   const bool kept = group.generation > 0;
   groups.sample(index, random_.below(step), step, [&](std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) {
@@ -135,7 +142,7 @@ void SegmentGlCache::sample(Groups& groups, std::size_t index) {
 std::size_t SegmentGlCache::choose(Groups& groups) {
   way_ = study().choose();
   const std::size_t chosen = way_ == Way::model ? choose_by_model(groups) : choose_by_rule(groups);
-  generation_ = groups.at(chosen).generation;
+  if (to_hand_out_ > 0) --to_hand_out_;
   ++siftings_;
   return chosen;
 }
@@ -145,11 +152,10 @@ std::size_t SegmentGlCache::choose_by_rule(Groups& groups) const {
   constexpr std::size_t kNone = SIZE_MAX;
   std::size_t oldest[2] = {kNone, kNone};
   std::uint64_t bytes[2] = {};
-  const auto age_of = [&](std::size_t i) { return static_cast<std::uint32_t>(now_) - groups.at(i).begun; };
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const std::size_t kept = groups.at(i).generation > 0 ? 1 : 0;
     bytes[kept] += groups.at(i).bytes;
-    if (oldest[kept] == kNone || age_of(i) > age_of(oldest[kept])) oldest[kept] = i;
+    if (oldest[kept] == kNone || age(groups.at(i)) > age(groups.at(oldest[kept]))) oldest[kept] = i;
   }
   const std::size_t from = bytes[0] < (bytes[0] + bytes[1]) / kNewPart ? 1 : 0;
   return oldest[from] != kNone ? oldest[from] : oldest[1 - from];
@@ -164,7 +170,6 @@ std::size_t SegmentGlCache::choose_by_model(Groups& groups) {
     return found;
   };
   if (to_hand_out_ == 0 || groups.at(least()).utility == Group::kUnranked) rank(groups);
-  --to_hand_out_;
   return least();
 }
 
@@ -180,8 +185,7 @@ void SegmentGlCache::rank(Groups& groups) {
 }
 
 gl_cache::Features SegmentGlCache::features_of(const Group& group) const {
-  const auto since = [this](std::uint32_t then) { return static_cast<float>(static_cast<std::uint32_t>(now_) - then); };
-  return gl_cache::features_of(since(group.begun) + 1, since(group.requested),
+  return gl_cache::features_of(static_cast<float>(age(group)) + 1, static_cast<float>(idle(group)),
                                {group.bytes, group.objects, group.requests, group.active, group.generation});
 }
 

@@ -4,8 +4,8 @@
 //
 // New objects are written to two queues, small and large ones apart; those that a sifting keeps to two others, and so is a
 // new object that was evicted lately.
-//   A hit counts in the record's byte, up to 7, and in its group. A record with 7 is settled: its hits take no lock, and are
-//   not counted; nor does anybody wait for it.
+//   A hit counts in the record's byte, up to 7, and in its group. A record with 7 is settled: nobody waits for its hits, so
+//   that copies of its value take no lock and are not counted.
 //   Room: the group that is worth least is sifted. Who was requested since it was written, as often as its size asks
 //   for, is kept; the rest leaves. Utilities are guessed anew for all groups once a tenth of them has been sifted.
 //   Untrained, or if the model has not earned its trust (eviction/gl_cache/trial.h): the oldest of the new groups while
@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -43,10 +44,10 @@ class SegmentGlCache final : public memory::GroupingPolicy {
  public:
   static constexpr std::uint8_t kCountMax = 7;        // Requests, in three bits of the record's byte.
   static constexpr std::uint8_t kWatched = 0x40;      // Rows may wait for its next request.
-  static constexpr std::uint32_t kRowObjects = 32;    // Of a sampled group about so many are watched.
   enum Queue : std::uint8_t { kNewSmall, kNewLarge, kKeptSmall, kKeptLarge };
 
   using MakeLearner = std::function<std::unique_ptr<gl_cache::Learner>()>;
+  // What it learns from has the shard's size when it begins to learn (gl_cache::for_shard).
   SegmentGlCache(const gl_cache::Settings& settings, MakeLearner make_learner, std::uint64_t seed)
       : settings_(gl_cache::within_limits(settings)), make_learner_(std::move(make_learner)), random_(seed) {}
 
@@ -83,6 +84,9 @@ class SegmentGlCache final : public memory::GroupingPolicy {
   std::size_t choose_by_model(memory::Groups& groups);
   void rank(memory::Groups& groups);
   gl_cache::Features features_of(const memory::Group& group) const;
+  // Modulo 2^32.
+  std::uint32_t age(const memory::Group& group) const { return static_cast<std::uint32_t>(now_) - group.begun; }
+  std::uint32_t idle(const memory::Group& group) const { return static_cast<std::uint32_t>(now_) - group.requested; }
 
   const gl_cache::Settings settings_;
   const MakeLearner make_learner_;
@@ -95,9 +99,8 @@ class SegmentGlCache final : public memory::GroupingPolicy {
   double mean_evicted_ = 0;                 // Of those that were evicted lately.
   std::uint64_t evictions_ = 0;
   std::size_t capacity_bytes_ = 0;
-  gl_cache::Way way_ = gl_cache::Way::rule;  // Of the last choice,
-  std::uint16_t generation_ = 0;             // and what its group was.
-  std::size_t to_hand_out_ = 0;              // So many more are chosen by the guesses that there are.
+  gl_cache::Way way_ = gl_cache::Way::rule;  // Of the last choice.
+  std::size_t to_hand_out_ = 0;              // So many more are sifted before utilities are guessed anew.
 
   std::vector<gl_cache::Features> features_;  // For rank().
   std::vector<float> utilities_;

@@ -212,8 +212,9 @@ class Audited final : public memory::GroupingPolicy {
   Seen& seen_;
 };
 
-// Requests, writes of other sizes, erasures and changes of the limit; values up to more than a segment.
-void run(memory::Table& table, base::Random& random, std::size_t capacity_bytes, int steps) {
+// Requests, writes of other sizes, erasures and changes of the limit; values up to more than a segment, `large` of them too
+// large for one.
+void run(memory::Table& table, base::Random& random, std::size_t capacity_bytes, double large, int steps) {
   const base::Zipf zipf(1500, 0.8);
   const std::string value(2000, 'v');
   for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); ++i) {
@@ -225,7 +226,7 @@ void run(memory::Table& table, base::Random& random, std::size_t capacity_bytes,
       table.erase(key, hash);
       continue;
     }
-    const std::size_t bytes = random.chance(0.05) ? random.below(value.size()) : random.below(200);
+    const std::size_t bytes = random.chance(large) ? 400 + random.below(value.size() - 400) : random.below(200);
     table.insert({.key = key, .hash = hash, .value = std::string_view(value).substr(0, bytes)});
     if (i % 1000 == 999) table.set_capacity(capacity_bytes / (1 + random.below(3)));
     if (i % 3000 == 2999) table.erase_if([&](const memory::Entry& entry) { return entry.value().size() % 3 == 0; });
@@ -241,9 +242,7 @@ TEST(SegmentGlCache, ItsGroupsAreWhatTheirRecordsSay) {
       constexpr std::size_t kCapacityBytes = 192 << 10;
       auto settings = settings_of(objective);
       settings.trial = false;
-      settings.snapshot_rows = settings.rows_max = 64;
-      settings.watches_max = 2048;
-      settings.trial_victims = 64;
+      settings.snapshot_rows = settings.rows_max = 512;  // Of which a small shard has an eighth.
       memory::TableOptions options;
       options.capacity_bytes = kCapacityBytes;
       options.shards = 1;
@@ -252,7 +251,7 @@ TEST(SegmentGlCache, ItsGroupsAreWhatTheirRecordsSay) {
       };
       memory::Table table(options);
       base::Random random(seed);
-      run(table, random, kCapacityBytes, 15'000);
+      run(table, random, kCapacityBytes, seed % 2 == 0 ? 0.05 : 0.8, 15'000);
       const auto facts = table.describe_policy();
       const auto objects = std::ranges::find(facts, "objects", &memory::PolicyFact::name);
       ASSERT_NE(objects, facts.end());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -145,6 +146,27 @@ TEST_P(TableProperty, IsASubsetOfTheMapWithinItsBytes) {
     }
     RC_CLASSIFY(run.evicted() > 50);
   }));
+}
+
+// Values that stand outside, so that their records are judged one by one: what has left takes no room.
+TEST_P(TableProperty, LargeValuesFillTheMemory) {
+  constexpr std::size_t kCapacityBytes = 2 << 20;
+  constexpr std::uint64_t kSeed = 20261130;
+  memory::TableOptions options;
+  options.capacity_bytes = kCapacityBytes;
+  options.shards = 1;
+  options.policy = table_policy(GetParam())->make;
+  memory::Table table(options);
+  base::Random random(kSeed);
+  const std::string value(10'000, 'v');
+  std::uint64_t least = kCapacityBytes;
+  for (int i = 0; i < 30'000; ++i) {
+    const std::string key = "key" + std::to_string(random.below(random.chance(0.5) ? 100 : 5000));
+    const std::uint64_t hash = base::hash_of(key);
+    if (!table.visit(key, hash, [](const Entry&) {})) table.insert({.key = key, .hash = hash, .value = value});
+    if (i > 1000) least = std::min(least, table.stats().entry_bytes);
+  }
+  EXPECT_GT(least, kCapacityBytes * 3 / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, TableProperty, testing::ValuesIn([] {

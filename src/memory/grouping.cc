@@ -1,18 +1,32 @@
 // See memory/grouping.h.
 #include "memory/grouping.h"
 
+#include <algorithm>
+
 #include "base/slot.h"
 
 namespace freshet::memory {
 
-Groups::Groups(segments::SegmentLog& log) : log_(log) {
-  const auto take = [&](bool written_to) {
-    log_.for_each_segment([&](segments::Segment& segment, bool is_newest) {
-      if (is_newest == written_to && !segments::SegmentLog::is_empty(segment)) segments_.push_back(&segment);
-    });
-  };
+using segments::Segment;
+using segments::SegmentLog;
+
+Groups::Groups(SegmentLog& log) : log_(log) {
   take(false);
-  if (segments_.empty()) take(true);
+  if (segments_.empty()) take(written_to_ = true);
+}
+
+void Groups::take(bool written_to) {
+  log_.for_each_segment([&](Segment& segment, bool is_newest) {
+    if (is_newest != written_to) return;
+    if (!SegmentLog::is_empty(segment)) return segments_.push_back(&segment);
+    if (!written_to) empty_ = &segment;
+  });
+}
+
+Segment* Groups::under_way() const {
+  if (written_to_) return nullptr;
+  const auto found = std::ranges::find_if(segments_, [](const Segment* s) { return s->sifted > SegmentLog::kHeaderBytes; });
+  return found == segments_.end() ? nullptr : *found;
 }
 
 void Groups::sample(std::size_t index, std::size_t first, std::size_t step, Visit visit) {

@@ -33,10 +33,19 @@ class Groups {
   // Visits every `step`th record of the group, from the `first` on; its byte is what `visit` leaves it as.
   void sample(std::size_t index, std::size_t first, std::size_t step, Visit visit);
   segments::Segment& segment(std::size_t index) { return *segments_[index]; }
+  // One that has no record left and is no longer written to; null: there is none.
+  segments::Segment* empty() const { return empty_; }
+  // One of the groups whose records are being judged one by one, and have not all been; null: there is none, or they are
+  // written to, so that there is no end.
+  segments::Segment* under_way() const;
 
  private:
+  void take(bool written_to);
+
   segments::SegmentLog& log_;
   std::vector<segments::Segment*> segments_;
+  segments::Segment* empty_ = nullptr;
+  bool written_to_ = false;
 };
 
 class GroupingPolicy : public SiftingPolicy {
@@ -45,7 +54,7 @@ class GroupingPolicy : public SiftingPolicy {
   virtual void on_write(Group& group, std::size_t queue, std::size_t bytes, std::uint8_t byte) = 0;
   // A record moves on, since neighbours have become sparse: what came of its group is known of the other one too.
   virtual void on_move(const Group& from, Group& to, std::size_t bytes, std::uint8_t byte) = 0;
-  // A record that sift() was not asked about leaves the group.
+  // A record leaves the group, but not with the whole of it.
   virtual void on_leave(Group& group, std::size_t bytes, std::uint8_t byte) = 0;
   // A read found the record, and took the lock for it: its byte from now on.
   virtual std::uint8_t on_request(Group& group, std::uint64_t hash, std::size_t bytes, std::uint8_t byte) = 0;

@@ -7,7 +7,7 @@
 //   Neighbours that have become sparse, as records left them, are written together: order and the policy's bytes stay.
 //   Segments are sifted (memory/sifting.h): the policy says of each record whether it leaves, stays in its place, or is
 //   written anew at the end of a queue. A whole segment, when a segment is needed; what is kept goes into what is left of
-//   another one and into the spare one, and the sifted one is then spare. If most bytes stand outside, record by record,
+//   others and into spare ones, and the sifted one is then spare. If most bytes stand outside, record by record,
 //   until enough have left. Which segment: the oldest of the queue that the policy says, or, if the policy ranks segments
 //   (memory/grouping.h), the one that it chooses.
 //   A policy that picks single victims (memory/picking.h) gives each record a slot, which stands behind it. Who is picked is

@@ -116,14 +116,13 @@ void Shard::move_judged(Record record, const Head& head, std::size_t queue, char
   join_group(Record(to), queue);
 }
 
-// Of the policy's groups, the one that is being judged record by record, if there is one. Null if there is no segment.
+// Null if there is none. Of groups one that costs nothing first, and what has been begun to its end.
 segments::Segment* Shard::segment_to_sift() {
   if (index_.size() == 0) return nullptr;
   if (!grouping_) return log_->at_hand(sifting_->queue_to_sift(queue_bytes_));
   Groups groups(*log_);
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    if (groups.segment(i).sifted > SegmentLog::kHeaderBytes) return &groups.segment(i);
-  }
+  if (groups.empty()) return groups.empty();
+  if (groups.under_way()) return groups.under_way();
   return &groups.segment(grouping_->choose(groups));
 }
 
@@ -187,6 +186,7 @@ bool Shard::sift_record() {
       const auto queue = static_cast<std::size_t>(verdict);
       char* const to = room_behind(queue, log_->bytes_of(head));
       queue_bytes_[segment.queue] -= cost_of(head);
+      if (grouping_) grouping_->on_leave(segment.group, cost_of(head), head.policy);
       move_judged(record, head, queue, to, byte);
       log_->kill(record, head);
     }

@@ -161,8 +161,8 @@ TEST(TableCopyConcurrency, ReadersSeeWholeValuesInOrder) {
   }
   RecordProperty("hits", static_cast<int>(hits));
   RecordProperty("locked", static_cast<int>(locked));
-  EXPECT_GT(hits, std::uint64_t{kWriterSteps} / 100) << "too few hits to show anything";
-  EXPECT_LT(locked, hits / 2) << "most hits took the lock";
+  // What part of them takes the lock is a matter of who runs when.
+  EXPECT_GT(hits - locked, std::uint64_t{kWriterSteps} / 100) << "too few hits without the lock to show anything";
   EXPECT_GT(table.stats().evicted, 0u);
 }
 

@@ -10,7 +10,8 @@
 namespace freshet::eviction::gl_cache {
 
 // The first seven are the paper's, the first three only if the settings say so. Rates are relative to their mean since the
-// start (eviction/gl_cache/rates.h); ages and times count requests to the cache, as utilities do.
+// start (eviction/gl_cache/rates.h); ages and times count requests to the cache, as utilities do, but over segments
+// (eviction/segment_gl_cache.h) new objects.
 enum Feature : std::size_t {
   kRequestRate,   // Of the cache, when the group was begun; and so are the next two.
   kWriteRate,

@@ -8,7 +8,6 @@ namespace freshet::eviction::gl_cache {
 
 Settings for_shard(Settings settings, std::uint64_t shard_bytes) {
   constexpr std::uint64_t kEighths = 8;
-  constexpr std::uint32_t kRowObjects = 32;  // That a row waits for: a group's less those that have earned their place.
   const std::uint64_t eighths = std::clamp<std::uint64_t>(shard_bytes / (kFullLearningBytes / kEighths), 1, kEighths);
   const auto part_of = [eighths](std::uint32_t whole) { return static_cast<std::uint32_t>(whole * eighths / kEighths); };
   settings.adopt_part = 0;

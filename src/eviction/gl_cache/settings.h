@@ -103,6 +103,7 @@ inline Settings throughput() {
 Settings for_shard(Settings settings, std::uint64_t shard_bytes);
 inline constexpr std::uint64_t kFullLearningBytes = 32 << 20;
 inline constexpr std::uint64_t kRequestsAMiss = 4;
+inline constexpr std::uint32_t kRowObjects = 32;  // Of a group that is sampled, so many or a few more are watched.
 
 // The settings with every value within its limits.
 Settings within_limits(Settings settings);

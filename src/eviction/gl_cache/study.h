@@ -46,7 +46,6 @@ class Study {
   // The last one: null, untrained.
   const Training* training() const { return training_ ? &*training_ : nullptr; }
   std::size_t watched() const { return snapshot_.watched(); }
-  std::uint64_t evictions() const { return evictions_; }
   std::size_t bytes() const;
 
   // How it was trained, what the model goes by; untrained, for how long, and why.

@@ -14,11 +14,11 @@ struct Group {
   std::uint64_t bytes = 0;       // Of the objects that are there, with their values, wherever these stand.
   std::uint32_t objects = 0;
   std::uint32_t active = 0;      // Those of them that were requested since they were written.
-  std::uint32_t requests = 0;    // For its objects since it was begun.
+  std::uint32_t requests = 0;    // That were told, for any of its objects.
   std::uint32_t begun = 0;       // When,
   std::uint32_t requested = 0;   // and when any of its objects was last requested.
   float utility = kUnranked;     // As the policy guesses it.
-  std::uint16_t generation = 0;  // Siftings that its objects have survived.
+  std::uint16_t generation = 0;  // 0: of new objects; 1: of such as were kept.
 };
 
 }  // namespace freshet::memory::segments
