@@ -4,7 +4,9 @@
 // Objects that are written together make a *group*. A group's utility is the sum over its objects of 1 / (time to the next
 // request x size). What is known of a group (eviction/gl_cache/features.h) tells it, by a model that is trained on what came
 // of groups that were sampled earlier (eviction/gl_cache/study.h), off the request path (eviction/gl_cache/learner.h).
-//   A hit counts in the object and in its group.
+//   A hit counts in the object and in its group. Sifted, no hits are counted once an object has its full count: they change
+//   nothing about its being kept, and groups are compared by what their other objects get (as in the server, where such hits
+//   take no lock).
 //   Room: the group that is worth least is merged with the n - 1 that were written next to it (merging the n that are worth
 //   least, wherever they are, costs up to a fifth of the hits). A few of the objects are kept, the rest leaves. Guesses are
 //   made anew once some of the groups have been merged (eviction/gl_cache/ranking.h).
@@ -47,8 +49,9 @@ class GlCache final : public exact::Policy {
   void on_insert(Slot slot, const exact::Access& access) override;
   void on_hit(Slot slot, const exact::Access&) override {
     ++now_;
-    if (groups_.object(slot).watched) [[unlikely]] answer(slot);
-    groups_.touch(slot, tick_of(now_));
+    const Object& object = groups_.object(slot);
+    if (object.watched) [[unlikely]] answer(slot);
+    if (object.requests < kRequestsCountedMax || counts_all_) groups_.touch(slot, tick_of(now_));
   }
   void on_resize(Slot slot, std::uint32_t size) override { groups_.resize(slot, size); }
   void on_erase(Slot slot) override { groups_.erase(slot); }
@@ -102,6 +105,7 @@ class GlCache final : public exact::Policy {
   std::size_t learning_bytes() const { return study_.bytes() + ranking_.bytes(); }
 
   const Settings settings_;
+  const bool counts_all_;
   Groups groups_;
   Study study_;
   Ranking ranking_;
