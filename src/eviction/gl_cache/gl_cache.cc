@@ -7,8 +7,9 @@
 namespace freshet::eviction::gl_cache {
 
 GlCache::GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
-    : settings_(within_limits(settings)), counts_all_(!sifted()), groups_(settings_.size_classes * (1 + settings_.generations)),
-      study_(settings_, std::move(learner), seed), ranking_(settings_.rerank_part) {}
+    : settings_(within_limits(settings)), counts_all_(!sifted()),
+      groups_(settings_.size_classes * (1 + settings_.generations)), study_(settings_, std::move(learner), seed),
+      ranking_(settings_.rerank_part) {}
 
 bool GlCache::on_miss(const exact::Access& access) {
   ++now_;
