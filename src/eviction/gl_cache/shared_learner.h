@@ -31,7 +31,7 @@ class LearningThread {
  public:
   using Train = std::function<Result<Training>(const Lesson&)>;
 
-  // Lessons that wait or are at work: one for every shard of a table, so that none of a single table is turned away.
+  // Lessons that wait or are at work: one for every shard of a table of usual size. Whoever is turned away asks again.
   static constexpr std::size_t kLessonsMax = 256;
   // What the process spends on learning, as a part of one processor's time.
   static constexpr double kProcessShare = 0.1;
