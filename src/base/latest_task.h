@@ -16,13 +16,15 @@ class LatestTask {
   LatestTask& operator=(const LatestTask&) = delete;
   ~LatestTask() { stop(); }
 
-  // Runs `task` when the one at work, if there is one, is over. Waits for nothing. Thread-safe. After stop() nothing runs.
-  void run(std::function<void()> task) {
+  // Runs `task` when the one at work, if there is one, is over. Waits for nothing. Thread-safe. False after stop(), when
+  // nothing runs any more.
+  bool run(std::function<void()> task) {
     const std::lock_guard hold(mutex_);
-    if (stopped_) return;
+    if (stopped_) return false;
     next_ = std::move(task);
-    if (std::exchange(at_work_, true)) return;
+    if (std::exchange(at_work_, true)) return true;
     thread_ = std::jthread([this] { work(); });  // The thread before has let go of the mutex for the last time.
+    return true;
   }
 
   // The task at work is over when this returns, and no other begins. Not from a task.

@@ -43,10 +43,13 @@ TEST(LatestTask, StopWaitsForTheOneAtWorkAndDropsTheNext) {
     });
     begun.get_future().wait();
     tasks.run([&] { ran += 10; });
-    const std::jthread later([&] { let.set_value(); });
+    const std::jthread later([&] {
+      while (tasks.run([&] { ran += 100; })) std::this_thread::yield();  // Until stop() waits.
+      let.set_value();
+    });
     tasks.stop();
     EXPECT_EQ(ran, 1);
-    tasks.run([&] { ran += 100; });
+    EXPECT_FALSE(tasks.run([&] { ran += 1000; }));
   }
   EXPECT_EQ(ran, 1);
 }
