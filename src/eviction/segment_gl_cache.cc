@@ -6,16 +6,13 @@
 
 namespace freshet::eviction {
 
-using gl_cache::Objective;
 using gl_cache::Way;
 using memory::Group;
 using memory::Groups;
 
 namespace {
 
-constexpr double kMeanSizeShare = 1e-4;     // What one object moves the mean size, at the least,
-constexpr double kMeanEvictedShare = 1e-3;  // and what one that is evicted moves theirs.
-constexpr double kTolerance = 1.01;         // Of the mean, which moves.
+constexpr double kMeanEvictedShare = 1e-3;  // What one object that is evicted moves their mean size.
 
 // Its requests so far come with it.
 void join(Group& group, std::size_t bytes, std::uint8_t requests) {
@@ -36,15 +33,14 @@ gl_cache::Study& SegmentGlCache::study() {
 }
 
 std::size_t SegmentGlCache::queue_of(std::size_t bytes, bool kept) const {
-  const bool large = static_cast<double>(bytes) > mean_size_;
+  const bool large = static_cast<double>(bytes) > mean_size_.value();
   return (kept ? kKeptSmall : kNewSmall) + (large ? 1 : 0);
 }
 
 std::size_t SegmentGlCache::queue_for(std::uint64_t hash, std::size_t bytes, std::uint8_t&) {
   ++now_;
   ++objects_;
-  const double share = std::max(1 / static_cast<double>(now_), kMeanSizeShare);
-  mean_size_ += (static_cast<double>(bytes) - mean_size_) * share;
+  mean_size_.add(bytes);
   const exact::Access access{.key = exact_key(hash), .size = exact_size(bytes), .time_s = exact_time_s()};
   if (study().missed(access, now_, objects_, objects_)) to_hand_out_ = 0;
   return queue_of(bytes, ghosts_.take(static_cast<std::uint32_t>(hash)));
@@ -93,18 +89,14 @@ void SegmentGlCache::on_erase(std::size_t queue, std::uint64_t hash, std::uint8_
 }
 
 void SegmentGlCache::remember(std::uint64_t hash) {
-  const double mean_ghost = evictions_ > 0 ? mean_evicted_ : mean_size_;
+  const double mean_ghost = evictions_ > 0 ? mean_evicted_ : mean_size_.value();
   const double limit = static_cast<double>(capacity_bytes_) / kGhostPart / std::max(1.0, mean_ghost);
   ghosts_.push(static_cast<std::uint32_t>(hash), static_cast<std::size_t>(limit));
 }
 
 // Whether the object's requests, since it was written, make up for its size.
 bool SegmentGlCache::earned(std::uint8_t byte, std::size_t bytes, bool kept_before) const {
-  const std::uint8_t count = count_in(byte);
-  if (count == 0) return false;
-  const double needed = kept_before ? 1 : settings_.requests_to_keep;
-  if (count == kCountMax || settings_.objective == Objective::bytes) return count >= needed;
-  return count * mean_size_ * kTolerance >= needed * static_cast<double>(bytes);
+  return gl_cache::has_earned(settings_, mean_size_, count_in(byte), kCountMax, bytes, kept_before);
 }
 
 int SegmentGlCache::sift(std::size_t queue, std::uint64_t hash, std::size_t bytes, std::uint8_t& byte) {

@@ -33,6 +33,7 @@
 #include "base/random.h"
 #include "eviction/exact_access.h"
 #include "eviction/ghost_queue.h"
+#include "eviction/gl_cache/earning.h"
 #include "eviction/gl_cache/learner.h"
 #include "eviction/gl_cache/settings.h"
 #include "eviction/gl_cache/study.h"
@@ -95,7 +96,7 @@ class SegmentGlCache final : public memory::GroupingPolicy {
   GhostQueue ghosts_;                       // Evicted lately.
   std::uint64_t now_ = 0;                   // New objects, ever.
   std::uint32_t objects_ = 0;
-  double mean_size_ = 0;
+  gl_cache::MeanSize mean_size_;
   double mean_evicted_ = 0;                 // Of those that were evicted lately.
   std::uint64_t evictions_ = 0;
   std::size_t capacity_bytes_ = 0;

@@ -133,9 +133,10 @@ bool Shard::write(const NewEntry& entry, std::size_t queue, std::uint8_t policy_
   }
   Record::write(contents, room);
   Record(room).set_policy(policy_byte);
-  queue_bytes_[queue] += cost_of(Record(room).head());
+  const std::size_t cost = cost_of(Record(room).head());
+  queue_bytes_[queue] += cost;
   index_.insert(entry.hash, room, kHashOf);
-  join_group(Record(room), queue);
+  join_group(Record(room), queue, cost, policy_byte);
   if (picking_) take_slot(entry.hash, Record(room));
   return true;
 }
@@ -191,10 +192,8 @@ void Shard::take_slot(std::uint64_t hash, Record record) {
   give_slot(record, head, slot);
 }
 
-void Shard::join_group(Record record, std::size_t queue) const {
-  if (!grouping_) return;
-  const Head head = record.head();
-  grouping_->on_write(group_of(record), queue, cost_of(head), head.policy);
+void Shard::join_group(Record record, std::size_t queue, std::size_t bytes, std::uint8_t byte) const {
+  if (grouping_) grouping_->on_write(group_of(record), queue, bytes, byte);
 }
 
 // The policy knows it, or what it was to replace, already.

@@ -134,7 +134,7 @@ class alignas(64) Shard {
   void drop_outside(std::string_view value);
   void give_slot(Record record, const Head& head, Slot slot);
   void take_slot(std::uint64_t hash, Record record);
-  void join_group(Record record, std::size_t queue) const;
+  void join_group(Record record, std::size_t queue, std::size_t bytes, std::uint8_t byte) const;
   void look_at_groups();
   void forget_new(std::uint64_t hash, std::size_t queue, std::uint8_t policy_byte);
   void take_out(Record record);

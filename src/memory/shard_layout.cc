@@ -54,7 +54,7 @@ void Shard::carry_over(Record record) {
   Record(to).set_policy(byte);
   index_.replace(hash, record.address(), to);
   queue_bytes_[queue] += cost_of(head);
-  join_group(Record(to), queue);
+  join_group(Record(to), queue, cost_of(head), byte);
   if (!picking_) return;
   picking_->admit(hash, cost_of(head));  // Nobody is declined who is there already.
   give_slot(Record(to), head, picking_->on_insert(hash, cost_of(head)));

@@ -113,7 +113,7 @@ void Shard::move_judged(Record record, const Head& head, std::size_t queue, char
   queue_bytes_[queue] += cost_of(head);
   move(record, head, to);
   Record(to).set_policy(byte);
-  join_group(Record(to), queue);
+  join_group(Record(to), queue, cost_of(head), byte);
 }
 
 // Null if there is none. Of groups one that costs nothing first, and what has been begun to its end.

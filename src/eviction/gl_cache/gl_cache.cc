@@ -7,9 +7,8 @@
 namespace freshet::eviction::gl_cache {
 
 GlCache::GlCache(const Settings& settings, std::unique_ptr<Learner> learner, std::uint64_t seed)
-    : settings_(within_limits(settings)), counts_all_(!sifted()),
-      groups_(settings_.size_classes * (1 + settings_.generations)), study_(settings_, std::move(learner), seed),
-      ranking_(settings_.rerank_part) {}
+    : settings_(within_limits(settings)), groups_(settings_.size_classes * (1 + settings_.generations)),
+      study_(settings_, std::move(learner), seed), ranking_(settings_.rerank_part) {}
 
 bool GlCache::on_miss(const exact::Access& access) {
   ++now_;
@@ -54,8 +53,7 @@ void GlCache::sample(const Group& group) {
 void GlCache::on_insert(Slot slot, const exact::Access& access) {
   exact::make_room_for(key_of_, slot);
   key_of_[slot] = access.key;
-  const double share = std::max(1 / static_cast<double>(++inserts_), kMeanSizeShare);
-  mean_size_ += (access.size - mean_size_) * share;
+  mean_size_.add(access.size);
   const GroupId id = group_to_write(access.size, returns_ ? 1 : 0);
   groups_.admit(slot, access.size, id, tick_of(now_));
   close_if_full(id);
@@ -69,7 +67,7 @@ void GlCache::set_capacity(std::uint64_t bytes) {
 // By size: each class ends at twice the size of the one before, the mean in the middle.
 std::uint32_t GlCache::lane_of(std::uint32_t size, std::uint32_t generation) const {
   std::uint32_t size_class = 0;
-  double end = mean_size_ * 2 / static_cast<double>(1U << (settings_.size_classes / 2));
+  double end = mean_size_.value() * 2 / static_cast<double>(1U << (settings_.size_classes / 2));
   for (; size_class + 1 < settings_.size_classes && size >= end; ++size_class) end *= 2;
   return size_class * (1 + settings_.generations) + std::min(generation, settings_.generations);
 }
@@ -242,11 +240,7 @@ void GlCache::dissolve_merged() {
 
 // Whether the object's requests, since it was written, make up for its size.
 bool GlCache::earned(const Object& object, bool kept_before) const {
-  if (object.requests == 0) return false;
-  const double needed = kept_before ? 1 : settings_.requests_to_keep;
-  if (object.requests >= kRequestsCountedMax || settings_.objective == Objective::bytes) return object.requests >= needed;
-  constexpr double kTolerance = 1.01;  // Of the mean, which moves.
-  return object.requests * mean_size_ * kTolerance >= needed * object.size;
+  return has_earned(settings_, mean_size_, object.requests, kRequestsCountedMax, object.size, kept_before);
 }
 
 void GlCache::keep_sifted() {

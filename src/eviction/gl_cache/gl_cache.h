@@ -32,6 +32,7 @@
 
 #include "eviction/exact/ghosts.h"
 #include "eviction/exact/policy.h"
+#include "eviction/gl_cache/earning.h"
 #include "eviction/gl_cache/groups.h"
 #include "eviction/gl_cache/learner.h"
 #include "eviction/gl_cache/ranking.h"
@@ -51,7 +52,7 @@ class GlCache final : public exact::Policy {
     ++now_;
     const Object& object = groups_.object(slot);
     if (object.watched) [[unlikely]] answer(slot);
-    if (object.requests < kRequestsCountedMax || counts_all_) groups_.touch(slot, tick_of(now_));
+    if (object.requests < kRequestsCountedMax || !sifted()) groups_.touch(slot, tick_of(now_));
   }
   void on_resize(Slot slot, std::uint32_t size) override { groups_.resize(slot, size); }
   void on_erase(Slot slot) override { groups_.erase(slot); }
@@ -69,7 +70,6 @@ class GlCache final : public exact::Policy {
   static constexpr std::uint32_t kGroupObjectsMin = 4;
   static constexpr std::uint64_t kNewPart = 10;    // Untrained: one byte in so many is for what is new.
   static constexpr std::size_t kKeptOfEight = 7;   // Sifted: no more than so many of eight objects are kept.
-  static constexpr double kMeanSizeShare = 1e-4;   // What one object moves the mean size, at the least.
   struct Candidate {
     float badness;
     std::uint32_t order;
@@ -105,7 +105,6 @@ class GlCache final : public exact::Policy {
   std::size_t learning_bytes() const { return study_.bytes() + ranking_.bytes(); }
 
   const Settings settings_;
-  const bool counts_all_;
   Groups groups_;
   Study study_;
   Ranking ranking_;
@@ -115,8 +114,7 @@ class GlCache final : public exact::Policy {
   std::vector<std::uint64_t> key_of_;  // By slot.
   std::uint64_t capacity_ = 0;
   std::uint64_t now_ = 0;              // Requests.
-  double mean_size_ = 0;
-  std::uint64_t inserts_ = 0;
+  MeanSize mean_size_;
   bool returns_ = false;               // The object of the last miss was among those evicted lately.
 
   std::vector<GroupId> merged_;        // The groups of the merge at work, and their objects.
