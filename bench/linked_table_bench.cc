@@ -72,14 +72,13 @@ std::size_t hit(memory::Table& table, std::string_view key, std::uint64_t hash, 
 
 // The same as the public API does it: mostly without the lock, by the unordered clock.
 std::size_t copy(memory::Table& table, std::string_view key, std::span<char> out) {
-  const std::uint64_t hash = base::hash_of(key);
-  table.prefetch(hash);
-  const base::Nanoseconds now = base::LateClock::now();
-  const auto is_current = [now](const memory::Witness* witness, std::int64_t) {
-    return now < memory::peek(static_cast<const Deadline*>(witness)->at);
+  const auto judge = [] {
+    return [now = base::LateClock::now()](const memory::Witness* witness, std::int64_t) {
+      return now < memory::peek(static_cast<const Deadline*>(witness)->at);
+    };
   };
   memory::EntryCopy copied;
-  return table.copy(key, hash, out, copied, is_current) ? copied.value_bytes : 0;
+  return table.copy_judged(key, base::hash_of(key), out, copied, judge) ? copied.value_bytes : 0;
 }
 
 // Keys one by one, uniform over the first state.range(0) of them: few stay in the processor's cache and show what the code

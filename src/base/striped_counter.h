@@ -14,13 +14,10 @@ namespace freshet::base {
 class StripedCounter {
  public:
   void add(std::uint64_t n = 1) {
-    const auto mine = stripe();
+    const std::size_t mine = mine_;
+    if (mine >= kShared) [[unlikely]] return add_slowly(n);
     auto& value = stripes_[mine].value;
-    if (mine == kShared) {
-      value.fetch_add(n, std::memory_order_relaxed);
-    } else {
-      value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    }
+    value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   std::uint64_t sum() const {
     std::uint64_t total = 0;
@@ -31,15 +28,19 @@ class StripedCounter {
  private:
   static constexpr std::size_t kStripes = 32;
   static constexpr std::size_t kShared = kStripes - 1;
+  static constexpr std::size_t kNone = kStripes;
   struct alignas(64) Stripe {
     std::atomic<std::uint64_t> value{0};
   };
 
-  static std::size_t stripe() {
+  // A thread's first, or one of those that share a stripe.
+  [[gnu::noinline]] void add_slowly(std::uint64_t n) {
     static std::atomic<std::size_t> next{0};
-    thread_local const std::size_t mine = std::min(next.fetch_add(1, std::memory_order_relaxed), kShared);
-    return mine;
+    if (mine_ == kNone) mine_ = std::min(next.fetch_add(1, std::memory_order_relaxed), kShared);
+    stripes_[mine_].value.fetch_add(n, std::memory_order_relaxed);
   }
+
+  static inline constinit thread_local std::size_t mine_ = kNone;
 
   std::array<Stripe, kStripes> stripes_;
 };

@@ -94,8 +94,6 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
   // Hits of the key-value table, proven at `now`.
   Lookup try_guarded(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit);
-  bool copy_guarded(std::string_view key, std::uint64_t hash, base::Nanoseconds now, std::span<char> buffer,
-                    memory::EntryCopy& copied);
   bool serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now, Reading& reading);
   bool is_fresh_enough(const memory::Entry& entry, const ReadOptions& options, base::Nanoseconds now,
                        base::Nanoseconds& age) const;
@@ -109,6 +107,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::optional<storage::CollectionId> collection_of(std::string_view key) const {
     return follower_ ? follower_->collection_of(key) : std::nullopt;
   }
+  [[gnu::always_inline]] auto is_current_by(base::Nanoseconds now) const;
   bool observes(std::string_view key) const { return collection_of(key).has_value(); }
   Result<consistency::ReadPromise> promise_of(storage::CollectionId collection, const ReadOptions& options) const;
   // A hit that keeps the promise, if one can be had at once. Calls `take` with the entry and its age.

@@ -151,12 +151,7 @@ class Engine {
                             base::FunctionRef<void(const HitView&)> visit) = 0;
   // The same, copied into `buffer` if it fits there, and then mostly without a lock. Hit: `copied` says what was found; else
   // nothing, and the buffer's content is undefined. Reads the clock itself.
-  virtual Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) {
-    return try_get(key, kReadClock, [&](const HitView& hit) {
-      copied = {hit.present, hit.value.size(), hit.version};
-      if (hit.value.size() <= buffer.size()) hit.value.copy(buffer.data(), buffer.size());
-    });
-  }
+  virtual Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) = 0;
   // The same for many keys: their waits for memory overlap. How many were hits.
   struct CopyRequest {
     std::string_view key;
@@ -164,14 +159,7 @@ class Engine {
     bool hit = false;
     memory::EntryCopy copied = {};
   };
-  virtual std::size_t try_copy_many(std::span<CopyRequest> requests) {
-    std::size_t hits = 0;
-    for (auto& request : requests) {
-      request.hit = try_copy(request.key, request.buffer, request.copied) == Lookup::hit;
-      hits += request.hit ? 1 : 0;
-    }
-    return hits;
-  }
+  virtual std::size_t try_copy_many(std::span<CopyRequest> requests) = 0;
   // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss.
   virtual memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) = 0;
 

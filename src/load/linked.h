@@ -18,7 +18,7 @@ inline constexpr std::uint64_t kLinkedKeysMax = 100'000'000;
 // Writes of a thread that may be unacknowledged.
 inline constexpr std::uint64_t kLinkedWritesInFlightMax = 256;
 // Every so many requests one is timed by itself: reading the clock costs about as much as a hit.
-inline constexpr std::uint64_t kOperationsATimedOne = 64;
+inline constexpr std::uint64_t kOperationsATimedOne = 256;
 
 struct LinkedPlan {
   std::uint64_t keys = 1'000'000;

@@ -75,9 +75,12 @@ class alignas(64) Shard {
   bool visit(std::string_view key, std::uint64_t hash, Visit&& visitor);
   template <typename Visit>
   bool inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) const;
-  // As Table::copy says.
-  template <typename IsCurrent>
-  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current);
+  // As Table::copy_judged says.
+  template <typename Judge>
+  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, const Judge& judge) {
+    return UnlockedReader(index_, witnesses_, sequence_).copy_usual(key, hash, to, copied, judge) ||
+           copy_any(key, hash, to, copied, judge());
+  }
 
   // False if it does not fit, or the policy declines it; the key's earlier entry has left all the same. The entry's hash is
   // base::hash_of(key).
@@ -115,6 +118,9 @@ class alignas(64) Shard {
     const std::lock_guard<base::SpinLock> hold_;
   };
 
+  template <typename IsCurrent>
+  [[gnu::noinline]] bool copy_any(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied,
+                                  IsCurrent is_current);
   char* find(std::string_view key, std::uint64_t hash) const;
   Entry view_of(Record record, const Head& head) const;
   static std::uint64_t hash_of(Record record, const Head& head) { return base::hash_of(record.key(head)); }
@@ -240,8 +246,9 @@ bool Shard::inspect(std::string_view key, std::uint64_t hash, Visit&& visitor) c
 }
 
 template <typename IsCurrent>
-bool Shard::copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
-  for (int tries = 0; tries < kUnlockedTriesMax; ++tries) {
+bool Shard::copy_any(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied,
+                     IsCurrent is_current) {
+  for (int tries = 1; tries < kUnlockedTriesMax; ++tries) {  // One has been.
     const Sight sight = UnlockedReader(index_, witnesses_, sequence_).copy(key, hash, to, copied, is_current);
     if (sight == Sight::found) return true;
     if (sight == Sight::absent || sight == Sight::refused) return false;

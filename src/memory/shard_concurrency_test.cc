@@ -98,10 +98,11 @@ class Threads {
       const std::string key = key_of(number);
       EntryCopy copied;
       std::uint64_t witness = kKeys;
-      const bool found = shard_.copy(key, base::hash_of(key), to, copied, [&](const Witness* of, std::int64_t) {
+      const auto is_current = [&witness](const Witness* of, std::int64_t) {
         witness = Numbered::number_of(of);
         return true;
-      });
+      };
+      const bool found = shard_.copy(key, base::hash_of(key), to, copied, [&] { return is_current; });
       shard_.prefetch_entry(base::hash_of(key));
       if (!found) continue;
       ++hits_;

@@ -165,10 +165,11 @@ class Model {
     std::vector<char> to(value_bytes_max_);
     EntryCopy copied;
     int witness = -1;
-    const bool copied_it = shard_.copy(key, hash, to, copied, [&](const Witness* of, std::int64_t) {
+    const auto is_current = [&witness](const Witness* of, std::int64_t) {
       witness = static_cast<const TestWitness*>(of)->number;
       return true;
-    });
+    };
+    const bool copied_it = shard_.copy(key, hash, to, copied, [&] { return is_current; });
     RC_ASSERT(found == copied_it);
     if (!found) return false;
     RC_ASSERT(model_.contains(key) && model_[key] == seen);

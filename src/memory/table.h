@@ -92,8 +92,14 @@ class Table {
   // times, and about a witness that has ended meanwhile: it reads of it by peek only (memory/mapped/unlocked_read.h), and
   // then the answer does not count.
   template <typename IsCurrent>
-  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, IsCurrent&& is_current) {
-    const bool found = shard_of(hash).copy(key, hash, to, copied, is_current);
+  bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, const IsCurrent& is_current) {
+    return copy_judged(key, hash, to, copied, [&]() -> const IsCurrent& { return is_current; });
+  }
+  // The same, and `judge()` returns is_current: it is called once or twice, first when the index has been read and the entry
+  // has not.
+  template <typename Judge>
+  bool copy_judged(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, const Judge& judge) {
+    const bool found = shard_of(hash).copy(key, hash, to, copied, judge);
     if (found && is_sampled(hash)) [[unlikely]] {
       tell({AccessKind::read, hash, bytes_of(key.size(), copied.value_bytes)});
     }

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/slot.h"
+#include "memory/mapped/block_pool.h"
 #include "memory/settling_fifo.h"
 #include "memory/table.h"
 
@@ -166,6 +169,33 @@ TEST_F(TableCopy, ReadsThroughMemoryThatWentBackToTheSystem) {
   for (int i = 0; i < 500; ++i) insert("key" + std::to_string(i), std::string(4'000, 'v'));
   seen = copy("key250", is_current);
   EXPECT_EQ(seen, "(none)");
+}
+
+// Between the index and the entry: the witnesses move, and where they were is somebody else's.
+TEST_F(TableCopy, AsksAboutNoWitnessFromMemoryThatWasGivenBack) {
+  insert("key", "value");
+  constexpr int kMoreThanTheFirstHaveRoom = 16;
+  constexpr std::size_t kBlocks = 64;
+  const std::size_t block_bytes = 8 * sizeof(const Witness*);
+  std::vector<void*> reused;
+  std::set<const Witness*> known;
+  const auto remember = [&](const Entry& entry) { known.insert(entry.witness()); };
+  const auto is_current = [&](const Witness* witness, std::int64_t) {
+    EXPECT_TRUE(known.contains(witness));
+    return true;
+  };
+  const auto judge = [&] {
+    for (int i = 0; i < kMoreThanTheFirstHaveRoom && reused.empty(); ++i) insert("other" + std::to_string(i), "", 100 + i);
+    while (reused.size() < kBlocks) {
+      reused.push_back(BlockPool::shared().allocate(block_bytes));
+      std::memset(reused.back(), 'x', block_bytes);
+    }
+    table_.inspect("key", base::hash_of("key"), remember);
+    return is_current;
+  };
+  EXPECT_TRUE(table_.copy_judged("key", base::hash_of("key"), buffer_, copied_, judge));
+  EXPECT_EQ(std::string_view(buffer_.data(), copied_.value_bytes), "value");
+  for (void* const block : reused) BlockPool::shared().free(block, block_bytes);
 }
 
 TEST_F(TableCopy, TakesTheLockIfTheShardKeepsChanging) {

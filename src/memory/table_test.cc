@@ -110,7 +110,7 @@ TEST(Table, TellsOfEveryAccessToASampledKey) {
   while (sample.takes(base::hash_of(other))) sample.halve();
   ASSERT_TRUE(sample.takes(base::hash_of("a"))) << "choose another key";
   table.listen(&listener, sample);
-  std::array<char, 8> to;
+  std::array<char, 32> to;
   EntryCopy copied;
   for (const std::string& key : {std::string("a"), other}) {
     const auto hash = base::hash_of(key);

@@ -35,8 +35,7 @@ void WitnessIds::shrink_if_empty() {
 }
 
 std::size_t WitnessIds::bytes() const {
-  const std::size_t count = count_.load(std::memory_order_relaxed);
-  const std::size_t table = count > 1 ? BlockPool::footprint_of(count * sizeof(const Witness*)) : 0;
+  const std::size_t table = count_ > 1 ? BlockPool::footprint_of(count_ * sizeof(const Witness*)) : 0;
   return table + (records_.capacity() - 1) * sizeof(std::uint32_t) + free_.capacity() * sizeof(std::uint16_t) +
          ids_.bucket_count() * (sizeof(std::pair<const Witness*, std::uint16_t>) + 1);
 }

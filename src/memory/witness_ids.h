@@ -1,9 +1,9 @@
 // A shard's witnesses by small numbers, so that a record names its own in two bytes; and one reference counted for all of a
 // shard's records instead of one each. 0 is no witness.
 //
-// Not thread-safe but for peek_at: the shard locks. A reader without the lock looks a number up that may mean nothing any
-// more; what it finds it believes only once the shard's sequence has shown that it was so (memory/unlocked_reader.h). The
-// table's memory comes from the block pool, and stays mapped. May use memory/mapped.
+// Not thread-safe but for peek_all: the shard locks. A reader without the lock looks a number up once the shard's sequence
+// has shown that the number and the place of the witnesses were so at one moment (memory/unlocked_reader.h). The table's
+// memory comes from the block pool, and stays mapped. May use memory/mapped.
 #pragma once
 
 #include <atomic>
@@ -32,13 +32,8 @@ class WitnessIds {
   void give_back(std::uint16_t id);
 
   const Witness* at(std::uint16_t id) const { return witnesses_[id]; }
-  // For a reader without the lock: `still` as in memory/segments/index.h. Means nothing unless it is still so afterwards.
-  template <typename Still>
-  const Witness* peek_at(std::uint16_t id, Still still) const {
-    const Witness* const* const all = witnesses_.load(std::memory_order_relaxed);
-    const std::size_t count = count_.load(std::memory_order_relaxed);
-    return id < count && still() ? peek(all[id]) : nullptr;
-  }
+  // For a reader without the lock: the witnesses by number, of which there are as many as the records of this moment name.
+  const Witness* const* peek_all() const { return witnesses_.load(std::memory_order_relaxed); }
   std::size_t bytes() const;
   // Gives memory back if no record is left.
   void shrink_if_empty();
@@ -49,7 +44,7 @@ class WitnessIds {
 
   static const Witness* none_;
   std::atomic<const Witness**> witnesses_{&none_};
-  std::atomic<std::uint32_t> count_{1};       // Of the numbers that witnesses_ has room for.
+  std::uint32_t count_ = 1;                   // Of the numbers that witnesses_ has room for.
   std::vector<std::uint32_t> records_ = {0};  // By number.
   std::vector<std::uint16_t> free_;
   boost::unordered_flat_map<const Witness*, std::uint16_t> ids_;

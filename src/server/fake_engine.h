@@ -47,6 +47,8 @@ class FakeEngine final : public cache::Engine {
   Lookup try_get(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const cache::HitView&)> visit) override;
   Lookup try_get_at(std::string_view key, const cache::ReadOptions& options, base::Nanoseconds now,
                     base::FunctionRef<void(const cache::HitView&)> visit) override;
+  Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) override;
+  std::size_t try_copy_many(std::span<CopyRequest> requests) override;
   memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) override;
   void get(std::string_view key, const cache::ReadOptions& options, storage::Callback<cache::Reading> done) override;
   void get_many(std::vector<std::string> keys, const cache::ReadOptions& options,

@@ -169,6 +169,9 @@ cache::Engine::Lookup FakeEngine::try_get_at(std::string_view key, const cache::
   return try_get(key, now, with_shape);
 }
 
+// The server copies nothing out this way.
+cache::Engine::Lookup FakeEngine::try_copy(std::string_view, std::span<char>, memory::EntryCopy&) { return Lookup::miss; }
+std::size_t FakeEngine::try_copy_many(std::span<CopyRequest>) { return 0; }
 memory::EntryRef FakeEngine::try_pin(std::string_view, base::Nanoseconds) { return {}; }
 
 void FakeEngine::get(std::string_view key, const cache::ReadOptions& options, storage::Callback<cache::Reading> done) {

@@ -61,21 +61,40 @@ FRESHET_UNLOCKED_READ inline auto at(const char* from) {
   return reinterpret_cast<const volatile Any*>(from)->value;
 }
 
+template <typename Any>
+FRESHET_UNLOCKED_READ inline void copy_unit(const char* from, char* to) {
+  reinterpret_cast<Any*>(to)->value = at<Any>(from);
+}
+
 // At least one unit; the last one may overlap the one before.
 template <typename Any>
 FRESHET_UNLOCKED_READ inline void copy_units(const char* from, std::size_t bytes, char* to) {
-  const std::size_t last = bytes - sizeof(Any);
-  for (std::size_t i = 0; i < last; i += sizeof(Any)) reinterpret_cast<Any*>(to + i)->value = at<Any>(from + i);
-  reinterpret_cast<Any*>(to + last)->value = at<Any>(from + last);
+  const char* const last = from + bytes - sizeof(Any);
+  char* const last_to = to + bytes - sizeof(Any);
+  for (; from < last; from += sizeof(Any), to += sizeof(Any)) copy_unit<Any>(from, to);
+  copy_unit<Any>(last, last_to);
 }
 
+// What differs between the two: zero if nothing does.
 template <typename Any>
-FRESHET_UNLOCKED_READ inline bool equal_units(const char* from, std::size_t bytes, const char* to) {
-  const std::size_t last = bytes - sizeof(Any);
-  bool equal = at<Any>(from + last) == reinterpret_cast<const Any*>(to + last)->value;
-  for (std::size_t i = 0; i < last; i += sizeof(Any)) {
-    equal &= at<Any>(from + i) == reinterpret_cast<const Any*>(to + i)->value;
-  }
+FRESHET_UNLOCKED_READ inline auto difference(const char* from, std::size_t bytes, const char* to) {
+  const char* const last = from + bytes - sizeof(Any);
+  auto all = at<Any>(last) ^ reinterpret_cast<const Any*>(to + bytes - sizeof(Any))->value;
+  for (; from < last; from += sizeof(Any), to += sizeof(Any)) all |= at<Any>(from) ^ reinterpret_cast<const Any*>(to)->value;
+  return all;
+}
+
+// Out of line: less than a unit of those that most have.
+[[gnu::noinline]] FRESHET_UNLOCKED_READ inline void copy_short(const char* from, std::size_t bytes, char* to) {
+  if (bytes >= sizeof(Word)) return copy_units<Word>(from, bytes, to);
+  if (bytes >= sizeof(Half)) return copy_units<Half>(from, bytes, to);
+  for (std::size_t i = 0; i < bytes; ++i) copy_unit<Unit<char>>(from + i, to + i);
+}
+
+[[gnu::noinline]] FRESHET_UNLOCKED_READ inline bool equal_short(const char* from, std::string_view wanted) {
+  if (wanted.size() >= sizeof(Word)) return difference<Word>(from, wanted.size(), wanted.data()) == 0;
+  bool equal = true;
+  for (std::size_t i = 0; i < wanted.size(); ++i) equal &= at<Unit<char>>(from + i) == wanted[i];
   return equal;
 }
 
@@ -83,18 +102,15 @@ FRESHET_UNLOCKED_READ inline bool equal_units(const char* from, std::size_t byte
 
 FRESHET_UNLOCKED_READ inline void peek_bytes(const char* from, std::size_t bytes, char* to) {
   using namespace unlocked_read;
-  if (bytes >= sizeof(Long)) return copy_units<Long>(from, bytes, to);
-  if (bytes >= sizeof(Word)) return copy_units<Word>(from, bytes, to);
-  if (bytes >= sizeof(Half)) return copy_units<Half>(from, bytes, to);
-  for (std::size_t i = 0; i < bytes; ++i) to[i] = at<Unit<char>>(from + i);
+  if (bytes < sizeof(Long)) return copy_short(from, bytes, to);
+  copy_units<Long>(from, bytes, to);
 }
 
 FRESHET_UNLOCKED_READ inline bool peek_equal(const char* from, std::string_view wanted) {
   using namespace unlocked_read;
-  if (wanted.size() >= sizeof(Word)) return equal_units<Word>(from, wanted.size(), wanted.data());
-  bool equal = true;
-  for (std::size_t i = 0; i < wanted.size(); ++i) equal &= at<Unit<char>>(from + i) == wanted[i];
-  return equal;
+  if (wanted.size() < sizeof(Long)) return equal_short(from, wanted);
+  const Vector differs = difference<Long>(from, wanted.size(), wanted.data());
+  return (differs[0] | differs[1]) == 0;
 }
 
 }  // namespace freshet::memory

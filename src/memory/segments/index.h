@@ -186,7 +186,7 @@ Sight Index::find_unlocked(std::uint64_t hash, Still still, Look look) const {
 }
 
 template <typename Still>
-const char* Index::guess(std::uint64_t hash, Still still) const {
+[[gnu::always_inline]] inline const char* Index::guess(std::uint64_t hash, Still still) const {
   const Bucket& bucket = first()[home_of(hash, count())];
   if (!still()) return nullptr;
   const unsigned matches = bucket.matches(tag_of(hash));

@@ -47,11 +47,38 @@ struct Head {
   std::size_t bytes() const { return head_bytes + std::size_t{key_bytes} + (outside ? sizeof(char*) : value_bytes); }
 };
 
+// The head of a record of the usual shape, or what a reader without the lock took for one: its first sixteen bytes, which
+// two registers hold. What is behind the head belongs to the key.
+class UsualHead {
+ public:
+  static constexpr std::size_t kBytes = 12;
+
+  UsualHead(std::uint64_t first, std::uint64_t second) : first_(first), second_(second) {}
+  static UsualHead glimpse(const char* at) {
+    return {unlocked_read::at<unlocked_read::Word>(at),
+            unlocked_read::at<unlocked_read::Word>(at + sizeof(std::uint64_t))};
+  }
+
+  // The record has this shape, its value inside, and all of these bits in its policy's byte.
+  bool has(std::uint8_t policy_bits) const;
+  std::uint8_t shape() const { return static_cast<std::uint8_t>(first_); }
+  std::uint8_t policy() const { return static_cast<std::uint8_t>(first_ >> 8); }
+  std::uint16_t witness() const { return static_cast<std::uint16_t>(first_ >> 16); }
+  std::uint64_t version() const { return first_ >> 32 | std::uint64_t{static_cast<std::uint16_t>(second_)} << 32; }
+  std::size_t key_bytes() const { return static_cast<std::uint8_t>(second_ >> 16); }
+  std::size_t value_bytes() const { return static_cast<std::uint8_t>(second_ >> 24); }
+  bool present() const;
+
+ private:
+  std::uint64_t first_;
+  std::uint64_t second_;
+};
+
 class Record {
  public:
   // As many bytes behind any record may be read.
   static constexpr std::size_t kHeadBytesMax = 24;
-  static constexpr std::size_t kHeadBytesUsual = 12;
+  static constexpr std::size_t kHeadBytesUsual = UsualHead::kBytes;
   static constexpr std::size_t kKeyBytesMax = UINT16_MAX;
   static constexpr std::size_t kValueBytesMax = UINT32_MAX;
   static constexpr std::int64_t kExpiryMax = (std::int64_t{1} << 48) - 1;
@@ -82,13 +109,13 @@ class Record {
 
   // Without the lock: a copy of the head, decoded.
   static Head glimpse(const char* at) {
-    const auto first = unlocked_read::at<unlocked_read::Word>(at);
-    const auto second = unlocked_read::at<unlocked_read::Word>(at + sizeof first);
-    if (first & kUnusual) [[unlikely]] return glimpse_unusual(at);
-    return decode_usual(first, second);
+    const UsualHead head = UsualHead::glimpse(at);
+    if (head.shape() & kUnusual) [[unlikely]] return glimpse_unusual(at);
+    return decode_usual(head);
   }
 
  private:
+  friend class UsualHead;
   enum Shape : std::uint8_t {
     kPresent = 1,
     kOutside = 2,
@@ -117,26 +144,32 @@ class Record {
     peek_bytes(at, sizeof copy, copy);
     return decode(copy);
   }
-  // By the head's first sixteen bytes, in two registers.
-  static Head decode_usual(std::uint64_t first, std::uint64_t second) {
-    return {.version = first >> 32 | (second & UINT16_MAX) << 32,
+  static Head decode_usual(UsualHead head) {
+    return {.version = head.version(),
             .expires_at_ms = 0,
-            .key_bytes = static_cast<std::uint8_t>(second >> 16),
-            .value_bytes = static_cast<std::uint8_t>(second >> 24),
-            .witness = static_cast<std::uint16_t>(first >> 16),
+            .key_bytes = static_cast<std::uint32_t>(head.key_bytes()),
+            .value_bytes = static_cast<std::uint32_t>(head.value_bytes()),
+            .witness = head.witness(),
             .head_bytes = kHeadBytesUsual,
-            .policy = static_cast<std::uint8_t>(first >> 8),
-            .present = (first & kPresent) != 0,
-            .outside = (first & kOutside) != 0,
-            .dead = (first & kDead) != 0};
+            .policy = head.policy(),
+            .present = head.present(),
+            .outside = (head.shape() & kOutside) != 0,
+            .dead = (head.shape() & kDead) != 0};
   }
 
   char* at_;
 };
 
+inline bool UsualHead::has(std::uint8_t policy_bits) const {
+  const std::uint64_t wanted = std::uint64_t{policy_bits} << 8;
+  return (first_ & (wanted | Record::kUnusual | Record::kOutside)) == wanted;
+}
+
+inline bool UsualHead::present() const { return (first_ & Record::kPresent) != 0; }
+
 // Reads kHeadBytesMax bytes at most, whatever they are.
 inline Head Record::decode(const char* from) {
-  Head head = decode_usual(load<std::uint64_t>(from), load<std::uint64_t>(from + sizeof(std::uint64_t)));
+  Head head = decode_usual({load<std::uint64_t>(from), load<std::uint64_t>(from + sizeof(std::uint64_t))});
   const auto shape = load<std::uint8_t>(from);
   if (!(shape & kUnusual)) [[likely]] return head;
   std::size_t at = 10;
