@@ -14,6 +14,7 @@
 #include "cli/demo_load.h"
 #include "cli/process_options.h"
 #include "cli/stop_signals.h"
+#include "server/commands/table.h"
 #include "server/server.h"
 
 namespace freshet::cli {
@@ -120,7 +121,7 @@ int demo(const DemoOptions& options) {
     print_error("demo", engine.error());
     return kExitFailed;
   }
-  auto server = server::Server::start(server_options(config), **engine, settings);
+  auto server = server::Server::start(server_options(config), server::command_table(), **engine, settings);
   if (!server) {
     print_error("demo", server.error());
     return kExitFailed;

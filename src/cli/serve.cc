@@ -9,6 +9,7 @@
 #include "cli/process_options.h"
 #include "cli/stop_signals.h"
 #include "eviction/policies.h"
+#include "server/commands/table.h"
 #include "server/server.h"
 
 namespace freshet::cli {
@@ -84,7 +85,7 @@ int serve(const base::Config& config) {
     print_error("serve", engine.error());
     return kExitFailed;
   }
-  auto server = server::Server::start(server_options(config), **engine, settings);
+  auto server = server::Server::start(server_options(config), server::command_table(), **engine, settings);
   if (!server) {
     print_error("serve", server.error());
     return kExitFailed;

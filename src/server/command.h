@@ -1,10 +1,13 @@
-// A command of the server: its row in the table, and what its handler is given. May use cache and protocol.
+// A command of the server: its row in the table of commands, what its handler is given, and how the table is searched. The
+// commands themselves are server/commands, which the server does not know: it is given their table. May use cache and
+// protocol.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "cache/engine.h"
@@ -75,19 +78,30 @@ struct Command {
   bool is_subcommand() const { return name.find('|') != name.npos; }
 };
 
-// Every command, in the order of the documentation.
-std::span<const Command> all_commands();
-// Finds a command (never a subcommand) by its name in any case; null if there is none.
-const Command* find_command(std::string_view name);
-// Finds a container's subcommand by its name in any case; null if there is none.
-const Command* find_subcommand(const Command& container, std::string_view name);
-std::size_t index_of(const Command& command);
+// The commands that a server offers. Immutable; thread-safe.
+class CommandTable {
+ public:
+  // The rows, in the order of the documentation, must outlive the table. Names are distinct. `unknown` gives the error for
+  // the words of a command that is in no row.
+  using UnknownText = std::string (*)(std::span<const std::string_view> args);
+  CommandTable(std::span<const Command> rows, UnknownText unknown);
 
-// "unknown command 'x', with args beginning with: …", and for well-known commands what to use instead.
-std::string unknown_command_text(std::span<const std::string_view> args);
+  std::span<const Command> all() const { return rows_; }
+  // Finds a command (never a subcommand) by its name in any case; null if there is none.
+  const Command* find(std::string_view name) const;
+  // Finds a container's subcommand by its name in any case; null if there is none.
+  const Command* find_subcommand(const Command& container, std::string_view name) const;
+  // Of a command of this table.
+  std::size_t index_of(const Command& command) const { return static_cast<std::size_t>(&command - rows_.data()); }
+  std::string unknown_text(std::span<const std::string_view> args) const { return unknown_(args); }
 
-// The documentation of every command, in Markdown: docs/COMMANDS.md.
-std::string commands_markdown();
+ private:
+  const Command* find_row(std::string_view name) const;
+
+  const std::span<const Command> rows_;
+  const UnknownText unknown_;
+  std::vector<std::uint16_t> index_;  // Open addressing by the name's hash: a row's number plus 1, or 0.
+};
 
 std::string to_lower(std::string_view text);
 std::string to_upper(std::string_view text);

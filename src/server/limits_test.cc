@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "base/random.h"
-#include "server/server_fixture.h"
+#include "server/testing/server_fixture.h"
 
 namespace freshet::server {
 namespace {

@@ -192,13 +192,13 @@ void add_server(Server& server, const ServerTotals& totals, std::vector<MetricFa
         static_cast<double>(base::now() - server.started_at()) / static_cast<double>(base::kSecond));
 }
 
-void add_commands(const ServerTotals& totals, std::vector<MetricFamily>& out) {
+void add_commands(const CommandTable& commands, const ServerTotals& totals, std::vector<MetricFamily>& out) {
   auto calls = family("freshet_commands_total", "Commands executed.", MetricType::Counter);
   auto failed = family("freshet_command_errors_total", "Commands answered with an error.", MetricType::Counter);
   for (std::size_t i = 0; i < totals.commands.size(); ++i) {
     const auto& sum = totals.commands[i];
     if (sum.calls + sum.rejected == 0) continue;
-    const auto name = all_commands()[i].name;
+    const auto name = commands.all()[i].name;
     calls.metric.push_back(labelled("command", name));
     calls.metric.back().counter.value = static_cast<double>(sum.calls);
     failed.metric.push_back(labelled("command", name));
@@ -238,7 +238,7 @@ class MetricsSource final : public prometheus::Collectable {
     add_stream(server_.engine(), stats.observed, out);
     add_tracking(server_.tracking().stats(), out);
     add_server(server_, totals, out);
-    add_commands(totals, out);
+    add_commands(server_.commands(), totals, out);
     auto durations = family("freshet_command_duration_seconds",
                             "From taking a command up to its reply; waited: for storage.", MetricType::Histogram);
     durations.metric.push_back(histogram(server_, &WorkerCounters::immediate, "no"));

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "server/observed_fixture.h"
+#include "server/testing/observed_fixture.h"
 #include "server/recording.h"
 
 namespace freshet::server {

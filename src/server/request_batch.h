@@ -21,6 +21,8 @@ class RequestBatch {
   // Whether the keys of a command of these words are fetched with its batch. It sees to more than so many by itself.
   static bool fetches_for(std::span<const std::string_view> args) { return args.size() <= kKeysMax; }
 
+  explicit RequestBatch(const CommandTable& commands) : commands_(commands) {}
+
   struct Item {
     const Command* command = nullptr;  // Null: unknown, or no words at all.
     std::size_t first_argument = 0;
@@ -61,12 +63,13 @@ class RequestBatch {
     if (!items_.empty() && items_.back().arguments > 0 && arguments_[items_.back().first_argument] == name) {
       return items_.back().command;
     }
-    return find_command(name);
+    return commands_.find(name);
   }
 
   // More than this is given back: one command may have had a million words.
   static constexpr std::size_t kArgumentsKept = 1024;
 
+  const CommandTable& commands_;
   std::vector<Item> items_;
   std::vector<std::string_view> arguments_;
   std::vector<std::string_view> keys_;

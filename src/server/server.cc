@@ -64,8 +64,9 @@ struct ClientGathering {
 
 }  // namespace
 
-Server::Server(ServerOptions options, cache::Engine& engine, Settings& settings)
+Server::Server(ServerOptions options, const CommandTable& commands, cache::Engine& engine, Settings& settings)
     : options_(std::move(options)),
+      commands_(commands),
       engine_(engine),
       settings_(settings),
       started_at_(base::now()),
@@ -73,8 +74,9 @@ Server::Server(ServerOptions options, cache::Engine& engine, Settings& settings)
       clients_max_(options_.clients_max),
       idle_timeout_seconds_(options_.idle_timeout_seconds) {}
 
-Result<std::unique_ptr<Server>> Server::start(ServerOptions options, cache::Engine& engine, Settings& settings) {
-  std::unique_ptr<Server> server(new Server(std::move(options), engine, settings));
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, const CommandTable& commands, cache::Engine& engine,
+                                              Settings& settings) {
+  std::unique_ptr<Server> server(new Server(std::move(options), commands, engine, settings));
   if (auto listening = server->listen(); !listening) return listening.error();
   return server;
 }
@@ -177,7 +179,7 @@ void Server::reset_counters(storage::Callback<bool> done) {
 
 ServerTotals Server::totals() const {
   ServerTotals totals;
-  totals.commands.resize(all_commands().size());
+  totals.commands.resize(commands_.all().size());
   for (const auto& worker : workers_) {
     const WorkerCounters& counters = worker->counters();
     for (std::size_t i = 0; i < totals.commands.size(); ++i) {

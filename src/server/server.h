@@ -33,9 +33,10 @@ struct ServerTotals {
 
 class Server {
  public:
-  // Listens and serves; returns once clients can connect. The engine and the settings must outlive the server. Refuses to
-  // listen beyond loopback without a password.
-  static Result<std::unique_ptr<Server>> start(ServerOptions options, cache::Engine& engine, Settings& settings);
+  // Listens and serves; returns once clients can connect. The commands, the engine and the settings must outlive the server.
+  // Refuses to listen beyond loopback without a password.
+  static Result<std::unique_ptr<Server>> start(ServerOptions options, const CommandTable& commands, cache::Engine& engine,
+                                               Settings& settings);
   // Stops listening, closes every connection, and joins the threads. Results that the engine still owes are dropped.
   ~Server();
   Server(const Server&) = delete;
@@ -51,6 +52,7 @@ class Server {
   void set_idle_timeout(int seconds) { idle_timeout_seconds_ = seconds; }
 
   // For sessions, workers and metrics.
+  const CommandTable& commands() const { return commands_; }
   cache::Engine& engine() { return engine_; }
   Settings& settings() { return settings_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
@@ -81,7 +83,7 @@ class Server {
 
  private:
   friend class Listener;
-  Server(ServerOptions options, cache::Engine& engine, Settings& settings);
+  Server(ServerOptions options, const CommandTable& commands, cache::Engine& engine, Settings& settings);
   Result<void> listen();
   // A connection was accepted; runs on the first worker's loop.
   void welcome(int fd, ClientInfo info);
@@ -89,6 +91,7 @@ class Server {
   void on_every_worker(std::function<void(Worker&)> task, std::function<void()> done);
 
   const ServerOptions options_;
+  const CommandTable& commands_;
   cache::Engine& engine_;
   Settings& settings_;
   const base::Nanoseconds started_at_;

@@ -158,11 +158,12 @@ void Session::execute(const Command* command, std::span<const std::string_view> 
 
 const Command* Session::admit(const Command* command, std::span<const std::string_view> args) {
   auto& counters = worker_.counters();
+  const CommandTable& commands = worker_.server().commands();
   if (command && command->has(kContainer) && args.size() > 1) {
     const Command* container = command;
-    command = find_subcommand(*container, args[1]);
+    command = commands.find_subcommand(*container, args[1]);
     if (!command) {
-      counters.commands[index_of(*container)].rejected.add();
+      counters.commands[commands.index_of(*container)].rejected.add();
       reply_.error(
           fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", args[1].substr(0, 128), to_upper(container->name)));
       return nullptr;
@@ -170,7 +171,7 @@ const Command* Session::admit(const Command* command, std::span<const std::strin
   }
   if (!command) {
     counters.unknown_commands.add();
-    reply_.error("ERR " + unknown_command_text(args));
+    reply_.error("ERR " + commands.unknown_text(args));
     return nullptr;
   }
   if (!command->takes(args.size())) {
@@ -187,7 +188,7 @@ const Command* Session::admit(const Command* command, std::span<const std::strin
   } else if (!command->has(kWrite) || may_write(*command, args)) {
     return command;
   }
-  counters.commands[index_of(*command)].rejected.add();
+  counters.commands[commands.index_of(*command)].rejected.add();
   return nullptr;
 }
 
@@ -208,7 +209,7 @@ void Session::call(const Command& command, std::span<const std::string_view> arg
   if (tracked_) track_reads(command, args);
   Context context{*this, engine(), reply_, args, now_, level_.options()};
   take_step([&] { command.handler(context); });
-  worker_.counters().commands[index_of(command)].calls.add();
+  worker_.counters_of(command).calls.add();
   if (tracked_) tracked_->step_taken(waiting_, command.name.starts_with("client|"));
   if (waiting_) {
     waiting_command_ = &command;
@@ -232,7 +233,7 @@ void Session::take_step(base::FunctionRef<void()> step) {
 
 void Session::count_reply(const Command& command, std::size_t reply_begin) {
   if (out_.size() > reply_begin && out_.view()[reply_begin] == '-')
-    worker_.counters().commands[index_of(command)].failed.add();
+    worker_.counters_of(command).failed.add();
 }
 
 void Session::resume(const std::function<void(Session&)>& finish) {
@@ -295,7 +296,7 @@ void Session::look_ahead() {
     looked_ahead_ += parser.consumed();
     if (status == protocol::RequestParser::Status::empty) continue;
     const auto args = parser.arguments();
-    const Command* command = find_command(args[0]);
+    const Command* command = worker_.server().commands().find(args[0]);
     if (!command) continue;
     command->for_each_key_ahead(args, [&](std::string_view key) {
       if (key.size() <= storage::kKeyBytesMax) keys.emplace_back(key);

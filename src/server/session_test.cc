@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "base/random.h"
-#include "server/server_fixture.h"
+#include "server/testing/server_fixture.h"
 
 namespace freshet::server {
 namespace {
@@ -270,21 +270,21 @@ TEST_F(SessionTest, UnauthenticatedClientsHaveSmallLimits) {
 TEST_F(SessionTest, ProtectedModeRefusesToListenBeyondLoopback) {
   auto options = defaults();
   options.listen = "0.0.0.0:0";
-  auto refused = Server::start(options, engine_, settings_);
+  auto refused = Server::start(options, command_table(), engine_, settings_);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().what, StartsWith("protected mode: "));
   EXPECT_THAT(refused.error().remedy, HasSubstr("password"));
   options.password = "secret";
-  auto server = Server::start(options, engine_, settings_);
+  auto server = Server::start(options, command_table(), engine_, settings_);
   ASSERT_TRUE(server) << server.error().what;
   options.password.clear();
   for (const auto* good : {"localhost:0", "127.0.0.2:0"}) {
     options.listen = good;
-    EXPECT_TRUE(Server::start(options, engine_, settings_)) << good;
+    EXPECT_TRUE(Server::start(options, command_table(), engine_, settings_)) << good;
   }
   for (const auto* bad : {":0", "*:0"}) {
     options.listen = bad;
-    EXPECT_FALSE(Server::start(options, engine_, settings_)) << bad;
+    EXPECT_FALSE(Server::start(options, command_table(), engine_, settings_)) << bad;
   }
 }
 
@@ -292,12 +292,12 @@ TEST_F(SessionTest, AnAddressThatCannotBeListenedOnIsNamed) {
   start();
   auto options = defaults();
   options.listen = "127.0.0.1:" + std::to_string(server_->port());
-  const auto taken = Server::start(options, engine_, settings_);
+  const auto taken = Server::start(options, command_table(), engine_, settings_);
   ASSERT_FALSE(taken);
   EXPECT_THAT(taken.error().what, HasSubstr(options.listen));
   for (const auto* bad : {"nonsense", "127.0.0.1:x", "127.0.0.1:70000", "::1:80", ""}) {
     options.listen = bad;
-    const auto refused = Server::start(options, engine_, settings_);
+    const auto refused = Server::start(options, command_table(), engine_, settings_);
     ASSERT_FALSE(refused) << bad;
     EXPECT_THAT(refused.error().what, HasSubstr("no address")) << bad;
   }
@@ -353,7 +353,7 @@ TEST_F(SessionTest, MetricsAreServed) {
   EXPECT_THAT(text, HasSubstr("publication=\"fake_publication\""));
   EXPECT_THAT(text, HasSubstr("freshet_tracking_clients 0"));
   options.metrics = "127.0.0.1:" + std::to_string(server_->port());
-  EXPECT_FALSE(Server::start(options, engine_, settings_)) << "the port is taken";
+  EXPECT_FALSE(Server::start(options, command_table(), engine_, settings_)) << "the port is taken";
 }
 
 }  // namespace

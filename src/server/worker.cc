@@ -32,15 +32,20 @@ void Mailbox::close() {
 Worker::Worker(Server& server, int index)
     : server_(server),
       index_(index),
-      counters_(all_commands().size()),
+      counters_(server.commands().all().size()),
       recorder_(loop_, counters_,
                 [this](std::uint64_t client, RecordingBatch batch) { deliver(client, std::move(batch)); }),
       mailbox_(std::make_shared<Mailbox>(this)),
+      batch_(server.commands()),
       loop_(fmt::format("freshet-{}", index)) {
   loop_.run([this] {
     idle_timer_ = std::make_unique<net::Timer>(loop_);
     idle_timer_->start(kIdlePeriod, [this] { look_for_idle_sessions(); }, kIdlePeriod);
   });
+}
+
+CommandCounters& Worker::counters_of(const Command& command) {
+  return counters_.commands[server_.commands().index_of(command)];
 }
 
 Worker::~Worker() = default;

@@ -38,6 +38,7 @@ class Worker {
   Server& server() { return server_; }
   net::Loop& loop() { return loop_; }
   WorkerCounters& counters() { return counters_; }
+  CommandCounters& counters_of(const Command& command);
   const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
   AccessRecorder& recorder() { return recorder_; }
 

@@ -29,7 +29,8 @@ ROOM_ORDER = ["base", "net", "protocol", "trace", "memory_mapped", "memory_segme
               "eviction_gl_cache", "eviction_shadow", "eviction", "eviction_adaptive", "storage", "storage_embedded",
               "storage_postgres", "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_query",
               "storage_postgres_observed", "storage_postgres_doctor", "ownership", "assigner", "consistency",
-              "consistency_observed", "freshness", "client", "cache", "server", "simulator", "checker", "load", "cli"]
+              "consistency_observed", "freshness", "client", "cache", "server", "server_commands",
+              "server_testing", "simulator", "checker", "load", "cli"]
 
 
 def tracked_files(source):
