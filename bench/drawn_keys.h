@@ -1,35 +1,24 @@
-// For the benchmarks of hits in process: keys, drawn beforehand, and a witness that is always current. May use base and
-// memory.
+// For the benchmarks of hits in process: keys, drawn beforehand, and a witness that is always current. May use base,
+// memory and load.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "load/linked_key.h"
 #include "memory/witness.h"
 
 namespace freshet {
 
 constexpr std::size_t kDraws = std::size_t{1} << 22;  // A multiple of every batch's size.
 
-// "key:" and sixteen hexadecimal digits, written without a call.
-class Key {
- public:
-  explicit Key(std::uint64_t number) {
-    for (int i = 0; i < 16; ++i) text_[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-  }
-  std::string_view view() const { return {text_.data(), text_.size()}; }
-
- private:
-  std::array<char, 20> text_ = {'k', 'e', 'y', ':'};
-};
+using Key = load::LinkedKey;
 
 struct Deadline final : memory::Witness {
   std::atomic<base::Nanoseconds> at{base::kForever};

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/slot.h"
+#include "median.h"
 #include "storage/postgres/binary.h"
 #include "storage/postgres/postgres_storage.h"
 #include "storage/postgres/statements.h"
@@ -263,11 +264,6 @@ class ThroughStorage {
   std::atomic<base::Nanoseconds> end_ = 0;
   std::atomic<int> open_ = 0;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 void print_ratio(const std::array<std::vector<double>, kForms>& rates, Form guarded, Form plain) {
   std::vector<double> ratios;

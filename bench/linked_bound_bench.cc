@@ -3,8 +3,8 @@
 //
 // The bare hit hashes its key, finds a bucket of addresses and tags, follows the address, compares the key, reads the clock
 // and copies the value. Bucket and record have the size of the table's (memory/segments), and huge pages; but nobody may
-// change anything, nothing says how long an entry holds, nothing is counted, and a key without room in its own bucket is
-// left out.
+// change anything, nothing says how long an entry holds, nothing is counted, a key without room in its own bucket is
+// left out, and a batch's values go into one buffer, one after the other.
 //
 // Run: linked_bound_bench [--keys N] [--value-size B] [--rounds N]; a line a round, then the medians.
 #include <fmt/format.h>
@@ -25,6 +25,8 @@
 #include "base/random.h"
 #include "base/slot.h"
 #include "load/linked.h"
+#include "load/linked_key.h"
+#include "median.h"
 #include "memory/mapped/address_ranges.h"
 #include "memory/mapped/block_classes.h"
 #include "memory/mapped/unlocked_read.h"
@@ -35,19 +37,13 @@ namespace {
 constexpr std::uint64_t kDraws = std::uint64_t{1} << 20;
 constexpr std::size_t kBatch = 16;
 constexpr std::size_t kAhead = 4;         // Records on their way while one is copied.
-constexpr std::size_t kSlots = 9;         // Of a bucket.
-constexpr std::size_t kKeyBytes = 20;
+constexpr std::size_t kSlots = 9;         // Of a bucket,
+constexpr std::size_t kKeysABucket = 6;   // and how many of them are meant to be in use.
 constexpr std::size_t kHeadBytes = 12;
 constexpr std::size_t kLineBytes = 64;
 constexpr base::Nanoseconds kRoundTime = 2 * base::kSecond;
 
-struct Key {
-  explicit Key(std::uint64_t number) {
-    for (std::size_t i = 0; i < 16; ++i) text[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-  }
-  std::string_view view() const { return {text.data(), text.size()}; }
-  std::array<char, kKeyBytes> text = {'k', 'e', 'y', ':'};
-};
+using Key = load::LinkedKey;
 
 struct alignas(kLineBytes) Bucket {
   std::array<std::uint32_t, kSlots> records;  // By number.
@@ -65,9 +61,9 @@ T* huge_pages(std::size_t count) {
 class BareTable {
  public:
   BareTable(std::uint64_t keys, std::size_t value_bytes)
-      : record_bytes_(kHeadBytes + kKeyBytes + value_bytes),
+      : record_bytes_(kHeadBytes + Key::kBytes + value_bytes),
         value_bytes_(value_bytes),
-        bucket_count_(std::max<std::uint64_t>(keys / 6, 1)),
+        bucket_count_(std::max<std::uint64_t>(keys / kKeysABucket, 1)),
         buckets_(huge_pages<Bucket>(bucket_count_)),
         records_(huge_pages<char>(keys * record_bytes_ + kLineBytes)) {
     base::Random random(1);
@@ -106,23 +102,24 @@ class BareTable {
     return buckets_[(hash >> 32) * bucket_count_ >> 32];
   }
   static std::uint8_t tag_of(std::uint64_t hash) { return static_cast<std::uint8_t>(hash) | 1; }
-  static std::uint32_t matches(const Bucket& bucket, std::uint8_t tag) {
+  // The slot with the tag, which one of them has: the last one if none of the first eight does.
+  static std::uint32_t slot_of(const Bucket& bucket, std::uint8_t tag) {
     std::uint64_t tags;
     std::memcpy(&tags, bucket.tags.data(), sizeof tags);
     constexpr std::uint64_t kOnes = 0x0101010101010101;
     const std::uint64_t differs = tags ^ kOnes * tag;
     const std::uint64_t equal = (differs - kOnes) & ~differs & kOnes << 7;
-    return equal == 0 ? 8 : static_cast<std::uint32_t>(std::countr_zero(equal)) / 8;
+    return equal == 0 ? kSlots - 1 : static_cast<std::uint32_t>(std::countr_zero(equal)) / 8;
   }
   const char* record_of(const Bucket& bucket, std::uint64_t hash) const {
-    return records_ + bucket.records[matches(bucket, tag_of(hash))] * record_bytes_;
+    return records_ + bucket.records[slot_of(bucket, tag_of(hash))] * record_bytes_;
   }
   void fetch(const char* record) const {
     for (std::size_t line = 0; line < 3; ++line) __builtin_prefetch(record + line * kLineBytes);
   }
   bool copy(std::string_view key, const char* record, std::span<char> to) const {
     if (static_cast<std::size_t>(record[0]) != key.size() || !memory::peek_equal(record + kHeadBytes, key)) return false;
-    memory::peek_bytes(record + kHeadBytes + kKeyBytes, value_bytes_, to.data());
+    memory::peek_bytes(record + kHeadBytes + Key::kBytes, value_bytes_, to.data());
     return true;
   }
   // False if its bucket is full, or has the tag already.
@@ -137,9 +134,9 @@ class BareTable {
     bucket.tags[slot] = tag_of(hash);
     bucket.records[slot] = number;
     char* const record = records_ + number * record_bytes_;
-    record[0] = kKeyBytes;
-    std::memcpy(record + kHeadBytes, key.text.data(), kKeyBytes);
-    std::memset(record + kHeadBytes + kKeyBytes, 'v', value_bytes_);
+    record[0] = Key::kBytes;
+    std::memcpy(record + kHeadBytes, key.view().data(), Key::kBytes);
+    std::memset(record + kHeadBytes + Key::kBytes, 'v', value_bytes_);
     return true;
   }
 
@@ -183,11 +180,6 @@ double measure_library(std::uint64_t keys, std::size_t value_bytes, std::size_t 
   if (!figures) throw std::runtime_error(figures.error().what);
   if (figures->errors + figures->misses > 0) throw std::runtime_error("the library missed or failed: the keys do not fit");
   return static_cast<double>(figures->operations) / figures->seconds;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 void compare(BareTable& table, std::uint64_t keys, std::size_t value_bytes, std::size_t batch, int rounds) {

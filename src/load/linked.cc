@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <barrier>
 #include <condition_variable>
@@ -20,6 +19,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "freshet/cache.h"
+#include "load/linked_key.h"
 #include "load/round.h"
 #include "load/tally.h"
 
@@ -27,7 +27,6 @@ namespace freshet::load {
 namespace {
 
 constexpr std::size_t kDraws = std::size_t{1} << 20;  // Of a thread; then they come again.
-constexpr std::size_t kKeyBytes = 20;
 // The warm-up: so many operations a key, but no longer than this.
 constexpr std::uint64_t kWarmUpHits = 4;
 constexpr base::Nanoseconds kWarmUpMax = 2 * base::kSecond;
@@ -38,14 +37,7 @@ constexpr std::size_t kSpareBytes = std::size_t{256} << 20;
 constexpr int kOperationsAClockReading = 4096;
 constexpr std::uint64_t kLoadWritesMax = 1000;  // In flight while the cache is filled.
 
-// "key:" and sixteen hexadecimal digits, written without a call.
-struct Key {
-  explicit Key(std::uint64_t number) {
-    for (std::size_t i = 0; i < 16; ++i) text[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-  }
-  std::string_view view() const { return {text.data(), text.size()}; }
-  std::array<char, kKeyBytes> text = {'k', 'e', 'y', ':'};
-};
+using Key = LinkedKey;
 
 std::vector<Key> draw_keys(std::uint64_t keys, base::Random random) {
   std::vector<Key> draws;
@@ -291,7 +283,7 @@ Result<LinkedFigures> measure_in(const std::string& folder, const LinkedPlan& pl
   Options options;
   options.data_directory = folder;
   options.relaxed_durability = true;
-  options.memory_bytes = plan.keys * (kKeyBytes + plan.value_bytes + kSpareBytesAnEntry) + kSpareBytes;
+  options.memory_bytes = plan.keys * (Key::kBytes + plan.value_bytes + kSpareBytesAnEntry) + kSpareBytes;
   options.cached_value_bytes_max = std::max(options.cached_value_bytes_max, plan.value_bytes);
   auto cache = Cache::open(options);
   if (!cache) return std::move(cache).error();

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <thread>
 
-#include "server/testing/fake_engine.h"
 #include "server/commands/table.h"
 #include "server/server.h"
+#include "server/testing/fake_engine.h"
 #include "server/testing/test_client.h"
 
 namespace freshet::server {
