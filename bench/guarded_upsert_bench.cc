@@ -25,9 +25,9 @@
 #include "base/slot.h"
 #include "median.h"
 #include "storage/postgres/binary.h"
-#include "storage/postgres/postgres_storage.h"
+#include "storage/postgres/guarded/postgres_storage.h"
 #include "storage/postgres/statements.h"
-#include "storage/postgres/write_lane.h"
+#include "storage/postgres/guarded/write_lane.h"
 
 namespace freshet {
 namespace {

@@ -20,8 +20,13 @@ enum class Freshness : std::uint8_t {
   any,           // Whatever is there, with its age.
 };
 
-// An observed collection: rows of your own table, or results of a query, which anybody may change in the database. Its keys
-// are "name:key", and its values JSON. Read-only.
+// Who writes a collection's rows.
+enum class Writes : std::uint8_t {
+  observed,  // Anybody, with SQL. Read-only here: Freshet follows the database's change stream.
+  guarded,   // Every write goes through Freshet, and hits are linearizable from memory (docs/WRITING-ROWS.md). Tables only.
+};
+
+// A collection: rows of your own table, or results of a query. Its keys are "name:key", and its values JSON.
 struct Collection {
   std::string name;
   // A table, by its primary key: the key's parts, in the key's order, divided by ':' (docs/OBSERVED.md). As SQL writes its
@@ -36,6 +41,13 @@ struct Collection {
   // For reads that name no level of their own: linearizable, bounded or any.
   Freshness freshness = Freshness::linearizable;
   std::chrono::milliseconds bound{0};
+  Writes writes = Writes::observed;
+  // Guarded: you vouch that Freshet alone writes to the table; else Freshet seals it, so that it refuses other writes.
+  bool exclusive_writer = false;
+  // Guarded: a bigint column that grows with every change (a sealed table sees to it by itself); empty: none.
+  std::string version_column = {};
+  // Guarded: a timestamp with time zone at which the row expires; empty: rows do not.
+  std::string expires_column = {};
 };
 
 struct Options {
@@ -57,7 +69,7 @@ struct Options {
   std::chrono::milliseconds lease{2000};
   // PostgreSQL: whether to offer the key-value table freshet.kv, which Freshet creates.
   bool key_value = true;
-  // PostgreSQL: the observed collections. Freshet needs a publication and a replication slot for them (docs/OBSERVED.md).
+  // PostgreSQL: the collections. For observed ones Freshet needs a publication and a replication slot (docs/OBSERVED.md).
   std::vector<Collection> collections = {};
   // When a call brings no deadline of its own.
   std::chrono::milliseconds read_deadline{1000};

@@ -25,12 +25,17 @@ struct CollectionConfig {
   bool declared = false;                   // depends_on is there, if only as [].
   std::string read_level = "linearizable"; // linearizable, bounded, any
   Nanoseconds bound = 0;                   // For bounded.
+  bool guarded = false;                    // writes = "guarded"
+  bool exclusive_writer = false;
+  std::string version_column;
+  std::string expires_column;
   int line = 0;
 
   // Where it stands in the file is no part of what it says.
   friend bool operator==(const CollectionConfig& a, const CollectionConfig& b) {
     const auto said = [](const CollectionConfig& c) {
-      return std::tie(c.name, c.table, c.columns, c.query, c.depends_on, c.declared, c.read_level, c.bound);
+      return std::tie(c.name, c.table, c.columns, c.query, c.depends_on, c.declared, c.read_level, c.bound, c.guarded,
+                      c.exclusive_writer, c.version_column, c.expires_column);
     };
     return said(a) == said(b);
   }

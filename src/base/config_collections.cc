@@ -12,7 +12,11 @@
 namespace freshet::base {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>({"name", "table", "columns", "query", "depends_on", "read_level"});
+constexpr auto kKeys = std::to_array<std::string_view>({"name", "table", "columns", "query", "depends_on", "read_level",
+                                                        "writes", "exclusive_writer", "version_column", "expires_column"});
+constexpr auto kWrites = std::to_array<std::string_view>({"observed", "guarded"});
+// What a collection without guarded writes has no use for.
+constexpr auto kGuardedKeys = std::to_array<std::string_view>({"exclusive_writer", "version_column", "expires_column"});
 constexpr auto kLevels = std::to_array<std::string_view>({"linearizable", "bounded", "any"});
 constexpr std::string_view kBounded = "bounded";
 constexpr Nanoseconds kBoundMin = kMillisecond;
@@ -47,6 +51,14 @@ class CollectionReader {
       take_dependencies(node);
     } else if (name == "read_level") {
       take_level(node);
+    } else if (name == "writes") {
+      take_writes(node);
+    } else if (name == "exclusive_writer") {
+      take_flag(name, node, collection_.exclusive_writer);
+    } else if (name == "version_column") {
+      take_text(name, node, kNameBytesMax, collection_.version_column);
+    } else if (name == "expires_column") {
+      take_text(name, node, kNameBytesMax, collection_.expires_column);
     } else {
       const auto near = nearest_name(name, kKeys);
       complain_(key.source(), fmt::format("there is no setting \"collection.{}\"", name.substr(0, kNameBytesMax)),
@@ -146,6 +158,22 @@ class CollectionReader {
              std::move(remedy));
   }
 
+  void take_writes(const toml::node& node) {
+    const auto* text = node.as_string();
+    const std::string_view word = text == nullptr ? std::string_view() : std::string_view(text->get());
+    if (std::find(kWrites.begin(), kWrites.end(), word) == kWrites.end()) {
+      const auto near = nearest_name(word, kWrites);
+      return expected("writes", node, "\"observed\" or \"guarded\"",
+                      near.empty() ? std::string() : fmt::format("Did you mean \"{}\"?", near));
+    }
+    collection_.guarded = word == "guarded";
+  }
+
+  void take_flag(std::string_view key, const toml::node& node, bool& field) {
+    if (!node.is_boolean()) return expected(key, node, "true or false");
+    field = node.as_boolean()->get();
+  }
+
   void check_source() {
     const bool has_table = table_.contains("table");
     const bool has_query = table_.contains("query");
@@ -161,6 +189,14 @@ class CollectionReader {
     }
     if (has_table && !has_query && table_.contains("depends_on")) {
       refuse("depends_on goes with a query", "A row depends on its table alone.");
+    }
+    if (has_query && collection_.guarded) {
+      refuse("a query's result cannot be written", "Guard the table's rows, in a collection of their own.");
+    }
+    for (const auto key : kGuardedKeys) {
+      if (table_.contains(key) && !collection_.guarded) {
+        refuse(fmt::format("{} goes with guarded writes", key), "Add writes = \"guarded\".");
+      }
     }
   }
 
@@ -255,6 +291,10 @@ std::string text_of(const CollectionConfig& collection) {
   if (!collection.query.empty()) out += fmt::format("query = {}\n", quote_toml(collection.query));
   if (collection.declared) out += fmt::format("depends_on = {}\n", array_text(collection.depends_on));
   out += fmt::format("read_level = {}\n", quote_toml(read_level_text(collection)));
+  if (collection.guarded) out += "writes = \"guarded\"\n";
+  if (collection.exclusive_writer) out += "exclusive_writer = true\n";
+  if (!collection.version_column.empty()) out += fmt::format("version_column = {}\n", quote_toml(collection.version_column));
+  if (!collection.expires_column.empty()) out += fmt::format("expires_column = {}\n", quote_toml(collection.expires_column));
   return out;
 }
 

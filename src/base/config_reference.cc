@@ -40,7 +40,8 @@ constexpr std::string_view kCollections = R"(
 ## [[collection]]
 
 A prefix of keys, and what stands behind it in PostgreSQL. One `[[collection]]` for each; in the file only, and read at the
-next start. Anybody may write to these tables; clients of Freshet read them.
+next start. Anybody may write to the tables of observed collections, and clients of Freshet read them; guarded ones are
+written by clients of Freshet, and hits on them cost nothing but a look into memory (docs/WRITING-ROWS.md).
 
 ```toml
 [[collection]]
@@ -56,6 +57,11 @@ read_level = "bounded 50ms"
 [[collection]]
 name = "orders-by-customer"  # orders-by-customer:17 is the result for $1 = 17.
 query = "SELECT id, total FROM app.orders WHERE customer_id = $1 ORDER BY id"
+
+[[collection]]
+name = "accounts"            # HSET accounts:7 balance 100 is an UPDATE, or an INSERT.
+table = "app.accounts"
+writes = "guarded"
 ```
 
 - `name`: letters, digits, `_`, `.` and `-`; no two are the same, and `kv` is the key-value table's. A key belongs to the
@@ -70,6 +76,14 @@ query = "SELECT id, total FROM app.orders WHERE customer_id = $1 ORDER BY id"
   looked through are your word; without it such a query is refused.
 - `read_level`: what a read of the collection promises when its command and its connection do not say: `"linearizable"`,
   `"bounded 50ms"` (any duration from 1ms to 24h) or `"any"`. Default: `"linearizable"`.
+- `writes`: `"observed"`: anybody writes to the table with SQL, and Freshet follows its change stream; `"guarded"`: every
+  write goes through Freshet, which seals the table, so that it refuses all others. Default: `"observed"`.
+- `exclusive_writer`: guarded: `true`: the table is not sealed; it is your word that nobody but Freshet writes to it.
+  Default: `false`.
+- `version_column`: guarded: a column of type bigint, which a sealed table draws anew with every change. Compare-and-set
+  needs it, and it makes more of the lost answers of writes known. Default: none; rows are compared.
+- `expires_column`: guarded: a column of type timestamp with time zone, at which the row expires. EXPIRE and its kin need it.
+  Default: none.
 )";
 
 std::string entry(const Config& defaults, const Setting& setting) {

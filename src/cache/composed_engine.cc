@@ -30,6 +30,11 @@ memory::TableOptions table_options(const EngineOptions& options, const eviction:
   return table;
 }
 
+std::vector<storage::CollectionSpec> observed_specs(std::vector<storage::CollectionSpec> specs) {
+  std::erase_if(specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
+  return specs;
+}
+
 }  // namespace
 
 ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
@@ -43,6 +48,7 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
       ownership_(std::move(parts.ownership)),
       loop_(std::make_unique<net::Loop>("freshet-engine")) {
   if (storage_) {
+    rows_ = storage_->rows();
     collection_ =
         std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits);
     collection_->on_loss([this] { on_everything_changed(); });
@@ -51,7 +57,7 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
   if (parts.make_observed) {
     follower_loop_ = std::make_unique<net::Loop>("freshet-follow");
     follower_ = std::make_unique<consistency::Follower>(table_, *follower_loop_, std::move(parts.make_observed),
-                                                        options_.collections, parts.observed_protections,
+                                                        observed_specs(options_.collections), parts.observed_protections,
                                                         parts.observed_limits);
     follower_->watch(this);
   }
@@ -133,7 +139,7 @@ base::Nanoseconds ComposedEngine::write_deadline(base::Nanoseconds asked) const 
 void ComposedEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
                           Callback<storage::ScanReply> done) {
   if (released_) return done(stopping());
-  if (!collection_) return done(storage::ScanReply{});
+  if (!has_pairs()) return done(storage::ScanReply{});
   deadline = read_deadline(deadline);
   storage_->scan(cursor, limit, deadline, [this, deadline, done = std::move(done)](Result<storage::ScanReply> reply) {
     if (!reply) return done(std::move(reply));
@@ -162,17 +168,20 @@ void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds de
 
 void ComposedEngine::count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) {
   if (released_) return done(stopping());
-  if (!collection_) return done(storage::KeyCount{0, true});
+  if (!has_pairs()) return done(storage::KeyCount{0, true});
   storage_->count(read_deadline(deadline), std::move(done));
 }
 
 std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::string_view key) {
   if (observes(key)) return follower_->explain(key);
-  if (!collection_) return {{"collection", "none"}, {"why not", no_key_value(key).what}};
+  if (!guards(key)) return {{"collection", "none"}, {"why not", no_key_value(key).what}};
   const auto now = base::now();
   const auto slot = base::slot_of(key);
   std::vector<std::pair<std::string, std::string>> lines;
-  lines.emplace_back("collection", "freshet.kv (guarded: every write goes through Freshet)");
+  const auto* rows = guarded_rows(key);
+  lines.emplace_back("collection", fmt::format("{} (guarded: every write goes through Freshet)",
+                                               rows ? rows->spec.name : "freshet.kv"));
+  if (rows) lines.emplace_back("depends on", rows->written_as);
   lines.emplace_back("slot", fmt::format("{}", slot));
   lines.emplace_back("cell", fmt::format("{}", base::cell_of(slot)));
   const auto guard = collection_->guard_of(key);

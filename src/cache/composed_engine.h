@@ -30,7 +30,7 @@ inline constexpr std::string_view kKeyValueCollection = "kv";
 Error no_key_value(std::string_view key);
 
 struct EngineParts {
-  // The key-value table: both, or neither if it is not offered.
+  // Of guarded collections, the key-value table included: both, or neither if there are none.
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<ownership::Ownership> ownership;
   consistency::Protections protections;
@@ -66,6 +66,9 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) override;
   std::optional<std::size_t> evict_collection(std::string_view name) override;
   CollectionKind kind_of(std::string_view key) const override;
+  const storage::RowCollection* guarded_rows(std::string_view key) const override {
+    return rows_ ? rows_->find(key) : nullptr;
+  }
   storage::RowShapeRef shape_of(std::string_view key) const override;
   std::vector<std::string> collections() const override;
   void token(base::Nanoseconds deadline, Callback<std::string> done) override;
@@ -92,7 +95,13 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   // What every call is told once release() was called.
   base::Nanoseconds read_deadline(base::Nanoseconds asked) const;
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
-  // Hits of the key-value table, proven at `now`.
+  // The key-value table is offered.
+  bool has_pairs() const { return collection_ && options_.key_value; }
+  // Whether this node may read and write the key as one of a guarded collection.
+  bool guards(std::string_view key) const { return has_pairs() || guarded_rows(key); }
+  // What a state of the key shows.
+  void show(std::string_view key, storage::KeyState state, Reading& reading) const;
+  // Hits of guarded collections, proven at `now`.
   Lookup try_guarded(std::string_view key, base::Nanoseconds now, base::FunctionRef<void(const HitView&)> visit);
   bool serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now, Reading& reading);
   bool is_fresh_enough(const memory::Entry& entry, const ReadOptions& options, base::Nanoseconds now,
@@ -135,9 +144,10 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   memory::Table table_;
   eviction::adaptive::AdaptivePolicy adaptive_;
   std::unique_ptr<storage::Storage> storage_;
+  const storage::RowCollections* rows_ = nullptr;               // Of the storage; null: none.
   std::unique_ptr<ownership::Ownership> ownership_;
   std::unique_ptr<net::Loop> loop_;
-  std::unique_ptr<consistency::GuardedCollection> collection_;  // Null: the key-value table is not offered.
+  std::unique_ptr<consistency::GuardedCollection> collection_;  // Null: no collection is guarded.
   std::unique_ptr<net::Loop> follower_loop_;
   std::unique_ptr<consistency::Follower> follower_;             // Null: there are no observed collections.
   std::mutex watcher_mutex_;                                    // Held while the watcher is told.

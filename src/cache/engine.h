@@ -46,14 +46,13 @@ enum class Source : std::uint8_t { memory, storage };
 struct Reading {
   bool present = false;
   std::string value;
-  storage::Version version = 0;    // Of observed collections: the position, below.
+  storage::Version version = 0;    // Of observed collections: the position, below. Of guarded rows: the declared column's.
   std::int64_t expires_at_ms = 0;  // The database's clock; 0: never.
   Source source = Source::storage;
   base::Nanoseconds age = 0;       // How long ago the value was last proven current; 0: as of the read.
-  // Observed collections: how `value` is to be read (storage/row.h), null for the key-value table; and a position of the
-  // database's log that is at least as new as the value.
+  // How `value` is to be read (storage/row.h), null for the key-value table.
   storage::RowShapeRef shape;
-  storage::Lsn position = 0;
+  storage::Lsn position = 0;       // Of observed collections: of the database's log, at least as new as the value.
 };
 
 // What a hit shows, valid during the visit only.
@@ -62,16 +61,23 @@ struct HitView {
   std::string_view value;
   storage::Version version;
   std::int64_t expires_at_ms;
-  const storage::RowShape* shape = nullptr;  // As Reading::shape.
+  const storage::RowShape* shape = nullptr;  // As Reading::shape,
   base::Nanoseconds age = 0;
+  storage::Lsn position = 0;                 // and its position.
 };
 
 // What stands behind a key.
 enum class CollectionKind : std::uint8_t {
-  key_value,  // freshet.kv: guarded, writes go through Freshet.
-  row,        // A table's row by its primary key: read-only.
-  query,      // A parametrised SELECT: read-only.
+  key_value,    // freshet.kv: guarded, writes go through Freshet.
+  guarded_row,  // A table's row by its primary key: the same.
+  row,          // The same of an observed table: read-only.
+  query,        // A parametrised SELECT: read-only.
 };
+
+inline bool is_guarded(CollectionKind kind) {
+  return kind == CollectionKind::key_value || kind == CollectionKind::guarded_row;
+}
+inline bool is_any_row(CollectionKind kind) { return kind == CollectionKind::guarded_row || kind == CollectionKind::row; }
 
 // The error for a write to a read-only collection, with the words to use.
 Error read_only(std::string_view key, CollectionKind kind);
@@ -103,7 +109,7 @@ struct EngineOptions {
   base::Nanoseconds write_deadline = 5 * base::kSecond; // When a call brings none.
   bool key_value = true;                    // Offer freshet.kv; without it Freshet creates nothing in the database but what
                                             // following it needs.
-  std::vector<storage::CollectionSpec> collections;  // Observed ones; PostgreSQL only.
+  std::vector<storage::CollectionSpec> collections;  // Observed and guarded ones; PostgreSQL only.
   // The change stream; see the settings of the same names.
   std::string node;                         // What a managed slot is named after, beside the fleet; empty: the host.
   std::string slot;                         // Empty: a managed one.
@@ -189,6 +195,8 @@ class Engine {
 
   // Collections. A key's kind is told by its prefix alone.
   virtual CollectionKind kind_of(std::string_view key) const = 0;
+  // The guarded collection that the key is a row of: how its states (KeyState::value) are to be read. Null: none.
+  virtual const storage::RowCollection* guarded_rows(std::string_view /*key*/) const { return nullptr; }
   // The columns of a row collection's values; null while unknown, and for other keys.
   virtual storage::RowShapeRef shape_of(std::string_view key) const = 0;
   virtual std::vector<std::string> collections() const = 0;

@@ -15,8 +15,8 @@ namespace freshet::cache {
 // Answered when the last part has arrived; the first error answers for all. Thread-safe.
 struct ComposedEngine::Gathering {
   std::vector<Reading> readings;
-  std::vector<std::size_t> places;       // Of the keys that went to the key-value table's storage.
-  std::vector<std::string> missed;       // Those keys, while clients track what they read.
+  std::vector<std::size_t> places;       // Of the keys that went to the guarded collections' storage.
+  std::vector<std::string> missed;       // Those keys.
   std::atomic<std::size_t> missing{0};   // Parts that have not arrived.
   std::mutex mutex;
   std::optional<Error> error;

@@ -34,19 +34,24 @@ Error read_only(std::string_view key, CollectionKind kind) {
 }
 
 CollectionKind ComposedEngine::kind_of(std::string_view key) const {
+  if (guarded_rows(key)) return CollectionKind::guarded_row;
   const auto id = collection_of(key);
   if (!id) return CollectionKind::key_value;
   return follower_->specs()[*id].is_query() ? CollectionKind::query : CollectionKind::row;
 }
 
 storage::RowShapeRef ComposedEngine::shape_of(std::string_view key) const {
+  if (const auto* rows = guarded_rows(key)) return rows->shape;
   const auto id = collection_of(key);
   return id ? follower_->shape_of(*id) : nullptr;
 }
 
 std::vector<std::string> ComposedEngine::collections() const {
   std::vector<std::string> names;
-  if (collection_) names.emplace_back(kKeyValueCollection);
+  if (has_pairs()) names.emplace_back(kKeyValueCollection);
+  if (rows_) {
+    for (const auto& rows : rows_->all()) names.push_back(rows.spec.name);
+  }
   if (follower_) {
     for (const auto& spec : follower_->specs()) names.push_back(spec.name);
   }
@@ -102,7 +107,7 @@ Engine::Lookup ComposedEngine::try_get_at(std::string_view key, const ReadOption
   if (!promise) return Lookup::miss;
   if (now == kReadClock) now = base::now();
   return try_observed(key, *promise, now, [&](const memory::Entry& entry, base::Nanoseconds age) {
-    visit(HitView{entry.present(), entry.value(), entry.version(), 0, shape_in(entry).get(), age});
+    visit(HitView{entry.present(), entry.value(), entry.version(), 0, shape_in(entry).get(), age, entry.version()});
   });
 }
 
@@ -174,8 +179,11 @@ std::size_t ComposedEngine::evict_if(base::FunctionRef<bool(std::string_view key
 }
 
 std::optional<std::size_t> ComposedEngine::evict_collection(std::string_view name) {
-  if (collection_ && name == kKeyValueCollection) {
-    return table_.erase_if([&](const memory::Entry& entry) { return !observes(entry.key()); });
+  if (has_pairs() && name == kKeyValueCollection) {
+    return table_.erase_if([&](const memory::Entry& entry) { return kind_of(entry.key()) == CollectionKind::key_value; });
+  }
+  if (const auto* rows = rows_ ? rows_->named(name) : nullptr) {
+    return table_.erase_if([&](const memory::Entry& entry) { return guarded_rows(entry.key()) == rows; });
   }
   if (!follower_) return std::nullopt;
   const auto& specs = follower_->specs();

@@ -36,6 +36,7 @@ storage::postgres::ObservedOptions observed_options(const EngineOptions& options
   observed.url = options.storage_url;
   observed.fleet = options.fleet;
   observed.specs = options.collections;
+  std::erase_if(observed.specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
   observed.publication_managed = options.publication.empty();
   observed.publication = options.publication.empty() ? as_identifier("freshet_" + options.fleet) : options.publication;
   observed.slot_managed = options.slot.empty();

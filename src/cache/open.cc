@@ -1,11 +1,13 @@
 // Engine::open: the engine as production composes it.
+#include <algorithm>
+
 #include "cache/composed_engine.h"
 #include "cache/observed_options.h"
 #include "ownership/postgres_lease.h"
 #include "ownership/solo.h"
 #include "storage/embedded/embedded_storage.h"
+#include "storage/postgres/guarded/postgres_storage.h"
 #include "storage/postgres/observed/postgres_observed_storage.h"
-#include "storage/postgres/postgres_storage.h"
 
 namespace freshet::cache {
 namespace {
@@ -23,7 +25,14 @@ Result<EngineParts> open_embedded(const EngineOptions& options) {
   return parts;
 }
 
-Result<void> open_key_value(const EngineOptions& options, EngineParts& parts) {
+bool guards_rows(const EngineOptions& options) {
+  return std::any_of(options.collections.begin(), options.collections.end(), [](const auto& spec) { return spec.guarded; });
+}
+bool observes(const EngineOptions& options) {
+  return std::any_of(options.collections.begin(), options.collections.end(), [](const auto& spec) { return !spec.guarded; });
+}
+
+Result<void> open_guarded(const EngineOptions& options, EngineParts& parts) {
   storage::postgres::PostgresOptions postgres;
   postgres.url = options.storage_url;
   postgres.fleet = options.fleet;
@@ -31,6 +40,7 @@ Result<void> open_key_value(const EngineOptions& options, EngineParts& parts) {
                                                : storage::postgres::GuardDialect::advisory;
   postgres.advisory_lock_class = options.advisory_lock_class;
   postgres.connections = options.storage_connections;
+  postgres.rows = options.collections;
   auto storage = storage::postgres::PostgresStorage::open(postgres);
   if (!storage) return std::move(storage).error();
   ownership::PostgresLeaseOptions lease;
@@ -53,10 +63,10 @@ consistency::Follower::MakeStorage observed_storage(storage::postgres::ObservedO
 
 Result<EngineParts> open_postgres(const EngineOptions& options) {
   EngineParts parts;
-  if (options.key_value) {
-    if (auto opened = open_key_value(options, parts); !opened) return std::move(opened).error();
+  if (options.key_value || guards_rows(options)) {
+    if (auto opened = open_guarded(options, parts); !opened) return std::move(opened).error();
   }
-  if (!options.collections.empty()) {
+  if (observes(options)) {
     auto observed = observed_options(options);
     const auto checked = storage::postgres::PostgresObservedStorage::check(observed);
     if (!checked) return checked.error();
@@ -77,7 +87,7 @@ std::optional<Error> fault_of(const EngineOptions& options) {
   }
   if (!options.collections.empty()) {
     return Error::of(ErrorCode::invalid_argument,
-                     "observed collections follow a PostgreSQL, and the storage is the embedded one",
+                     "collections are tables and queries of a PostgreSQL, and the storage is the embedded one",
                      "name the database: storage.url = \"postgres://…\"");
   }
   if (!options.key_value) {

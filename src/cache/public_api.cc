@@ -51,6 +51,10 @@ storage::CollectionSpec spec_of(const Collection& collection) {
   if (collection.depends_on) spec.depends_on = *collection.depends_on;
   spec.level = level_of(collection.freshness);
   spec.bound = nanoseconds(collection.bound);
+  spec.guarded = collection.writes == Writes::guarded;
+  spec.exclusive_writer = collection.exclusive_writer;
+  spec.version_column = collection.version_column;
+  spec.expires_column = collection.expires_column;
   return spec;
 }
 

@@ -26,6 +26,7 @@ Engine::Lookup ComposedEngine::try_guarded(std::string_view key, base::Nanosecon
                                            base::FunctionRef<void(const HitView&)> visit) {
   if (!collection_) return Lookup::miss;
   const auto hash = base::hash_of(key);
+  const auto* rows = guarded_rows(key);
   if (now == kReadClock) {
     table_.prefetch(hash);
     now = base::LateClock::now();
@@ -33,7 +34,13 @@ Engine::Lookup ComposedEngine::try_guarded(std::string_view key, base::Nanosecon
   const bool hit = table_.visit(key, hash, [&](const memory::Entry& entry) {
     if (!collection_->is_proven(entry, now)) return false;
     if (entry.expires_at_ms() != 0 && collection_->seems_due(entry.expires_at_ms())) return false;
-    visit(HitView{entry.present(), entry.value(), entry.version(), entry.expires_at_ms()});
+    HitView view{entry.present(), entry.value(), entry.version(), entry.expires_at_ms()};
+    if (rows && entry.present()) {
+      if (!rows->has_shape(view.value)) return false;
+      view.value = rows->row_in(view.value);
+      view.shape = rows->shape.get();
+    }
+    visit(view);
     return true;
   });
   if (!hit) return Lookup::miss;
@@ -51,7 +58,7 @@ inline auto ComposedEngine::is_current_by(base::Nanoseconds now) const {
 // The clock is read between the index and the entry, where least waits for it: the entry of one hit and the index of the
 // next are on their way from memory at once, if the processor sees both.
 Engine::Lookup ComposedEngine::try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) {
-  if (!collection_ || observes(key)) return Lookup::miss;
+  if (!collection_ || observes(key) || guarded_rows(key)) return Lookup::miss;
   const auto judge = [this] { return is_current_by(base::LateClock::now()); };
   if (!table_.copy_judged(key, base::hash_of(key), buffer, copied, judge)) return Lookup::miss;
   hits_.add();
@@ -70,7 +77,8 @@ std::size_t ComposedEngine::try_copy_many(std::span<CopyRequest> requests) {
     for (std::size_t i = 0; i < some.size(); ++i) {
       auto& one = some[i];
       if (i + kEntriesAhead < some.size()) table_.prefetch_entry(hashes[i + kEntriesAhead]);
-      one.hit = !observes(one.key) && table_.copy(one.key, hashes[i], one.buffer, one.copied, is_current);
+      const bool is_pair = !observes(one.key) && !guarded_rows(one.key);
+      one.hit = is_pair && table_.copy(one.key, hashes[i], one.buffer, one.copied, is_current);
       hits += one.hit ? 1 : 0;
     }
   }
@@ -88,7 +96,7 @@ void ComposedEngine::prefetch_hits(std::span<const std::string_view> keys) {
 }
 
 memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds now) {
-  if (!collection_ || observes(key)) return nullptr;
+  if (!collection_ || observes(key) || guarded_rows(key)) return nullptr;
   if (now == kReadClock) now = base::LateClock::now();
   auto entry = table_.pin(key, base::hash_of(key), [&](const memory::Entry& found) {
     return collection_->is_proven(found, now) && !collection_->seems_due(found.expires_at_ms());
@@ -112,13 +120,27 @@ bool ComposedEngine::is_fresh_enough(const memory::Entry& entry, const ReadOptio
   return level == Level::any || age <= options.bound;
 }
 
+// A row is shown by the shape under which its bytes were written, and no other.
+void ComposedEngine::show(std::string_view key, storage::KeyState state, Reading& reading) const {
+  reading.present = state.present;
+  reading.value = std::move(state.value);
+  reading.version = state.version;
+  reading.expires_at_ms = state.expires_at_ms;
+  const auto* rows = guarded_rows(key);
+  if (!rows || !state.present) return;
+  reading.shape = rows->shape;
+  reading.value = std::string(rows->row_in(reading.value));
+}
+
 bool ComposedEngine::serve_from_memory(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
                                        Reading& reading) {
+  const auto* rows = guarded_rows(key);
   const bool hit = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
     base::Nanoseconds age;
     if (!is_fresh_enough(entry, options, now, age)) return false;
-    reading = {entry.present(), std::string(entry.value()), entry.version(), entry.expires_at_ms(), Source::memory, age,
-               nullptr, 0};
+    if (rows && entry.present() && !rows->has_shape(entry.value())) return false;
+    reading = {false, {}, 0, 0, Source::memory, age, nullptr, 0};
+    show(key, {entry.present(), std::string(entry.value()), entry.version(), {}, entry.expires_at_ms()}, reading);
     return true;
   });
   if (hit) hits_.add();
@@ -150,7 +172,7 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
       if (auto error = gather_observed(std::move(keys[i]), *id, i, options, now, *gathering, observed)) return done(*error);
       continue;
     }
-    if (!collection_) return done(no_key_value(keys[i]));
+    if (!guards(keys[i])) return done(no_key_value(keys[i]));
     if (serve_from_memory(keys[i], options, now, gathering->readings[i])) continue;
     gathering->places.push_back(i);
     misses.push_back(std::move(keys[i]));
@@ -161,15 +183,14 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
   const auto deadline = read_deadline(options.deadline);
   read_observed(std::move(observed), deadline, gathering);
   if (misses.empty()) return;
-  if (watched_) gathering->missed = misses;
+  gathering->missed = misses;
   collection_->read(std::move(misses), deadline, [this, gathering](std::size_t index,
                                                                    const Result<consistency::ReadAnswer>& answer) {
     if (!answer) return gathering->fail(answer.error());
     // Where another node may write, nobody would tell the client of its next change: it must not keep what it reads.
-    if (!gathering->missed.empty() && !collection_->guard_of(gathering->missed[index])) on_changed(gathering->missed[index]);
-    const auto& state = answer->state;
-    gathering->readings[gathering->places[index]] = {state.present, state.value, state.version, state.expires_at_ms,
-                                                     Source::storage, 0, nullptr, 0};
+    const auto& key = gathering->missed[index];
+    if (watched_ && !collection_->guard_of(key)) on_changed(key);
+    show(key, answer->state, gathering->readings[gathering->places[index]]);
     gathering->arrive();
   });
 }

@@ -94,7 +94,7 @@ void ComposedEngine::get_together(std::vector<std::string> keys, base::Nanosecon
       collecting->observed.push_back({*id, std::move(keys[place])});
       collecting->observed_places.push_back(place);
     } else {
-      if (!collection_) return collecting->done(no_key_value(keys[place]));
+      if (!guards(keys[place])) return collecting->done(no_key_value(keys[place]));
       collecting->keys.push_back(std::move(keys[place]));
       collecting->places.push_back(place);
     }

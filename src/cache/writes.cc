@@ -46,7 +46,7 @@ void ComposedEngine::write(std::vector<Mutation> mutations, bool all_or_nothing,
   if (auto error = check(mutations)) return done(std::move(*error));
   for (const auto& mutation : mutations) {
     if (observes(mutation.key)) return done(read_only(mutation.key, kind_of(mutation.key)));
-    if (!collection_) return done(no_key_value(mutation.key));
+    if (!guards(mutation.key)) return done(no_key_value(mutation.key));
   }
   if (watched_) done = telling_watcher(mutations, std::move(done));
   collection_->write(std::move(mutations), all_or_nothing, write_deadline(deadline), std::move(done));
@@ -90,6 +90,8 @@ void ComposedEngine::attempt(const std::shared_ptr<Update>& update) {
   get(update->key, {Level::linearizable, 0, {}, update->deadline}, [this, update](Result<Reading> reading) {
     if (!reading) return update->done(std::move(reading).error());
     update->current = KeyState{reading->present, std::move(reading->value), reading->version, {}, reading->expires_at_ms};
+    const auto* rows = guarded_rows(update->key);
+    if (rows && reading->present) update->current.value = rows->value_of(update->current.value);
     decide_and_write(update);
   });
 }

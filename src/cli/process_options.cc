@@ -32,6 +32,10 @@ storage::CollectionSpec spec_of(const base::CollectionConfig& collection) {
   spec.declared = collection.declared;
   spec.level = level_of(collection);
   spec.bound = collection.bound;
+  spec.guarded = collection.guarded;
+  spec.exclusive_writer = collection.exclusive_writer;
+  spec.version_column = collection.version_column;
+  spec.expires_column = collection.expires_column;
   spec.line = collection.line;
   return spec;
 }

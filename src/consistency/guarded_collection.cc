@@ -7,6 +7,7 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
                                      Protections protections, CollectionLimits limits)
     : table_(table),
       storage_(storage),
+      rows_(storage.rows()),
       loop_(loop),
       protections_(protections),
       limits_(limits),

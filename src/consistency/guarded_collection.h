@@ -126,6 +126,9 @@ class GuardedCollection {
   void send(const WriteRef& write);
   void on_written(const WriteRef& write, Result<storage::WriteReply> reply);
   void on_applied(const WriteRef& write, storage::WriteReply reply);
+  // True: the key is a row's. What a write of it then compares with, if its answer is lost.
+  bool is_row(const std::string& key) const { return rows_ && rows_->find(key); }
+  void note_before(WritePart& part);
   void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
   void settle_all(const WriteRef& write, bool definite, bool was_unknown);
   void cache_write(const WritePart& part, const Settled& settled);
@@ -135,6 +138,8 @@ class GuardedCollection {
 
   // resolving.cc
   void resolve(const WriteRef& write);
+  enum class Landed : std::uint8_t { no, yes, unclear };
+  Landed has_landed(const Write& write, const std::vector<storage::KeyState>& states, bool undisturbed) const;
   void await_fence(const WriteRef& write, std::size_t next_part);
   void find_out(const WriteRef& write, bool owned);
   void conclude(const WriteRef& write, const std::vector<storage::KeyState>& states, bool owned);
@@ -142,6 +147,7 @@ class GuardedCollection {
 
   memory::Table& table_;
   storage::Storage& storage_;
+  const storage::RowCollections* const rows_;
   net::Loop& loop_;
   const Protections protections_;
   const CollectionLimits limits_;

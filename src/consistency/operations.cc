@@ -28,6 +28,8 @@ Settled end_write(KeyOperations& key, WritePart& part, const storage::KeyState* 
   std::erase(key.writes, &part);
   auto& group = key.group;
   if (!definite) group.cacheable = false;
+  // Without a version (rows) nothing says which of two writes was the later one.
+  if (part.overlapped && state && state->version == 0) group.cacheable = false;
   if (state && (!group.newest || group.newest->version <= state->version)) group.newest = *state;
   if (!key.writes.empty()) return {};
   Settled settled;

@@ -58,6 +58,8 @@ struct WritePart {
   base::Slot slot = 0;
   GuardRef guard;
   bool overlapped = false;   // Another write on the key was in flight at some moment of this one's.
+  // Of a row, which does not remember who wrote it: what it was when the write began, if this node could prove that.
+  std::optional<storage::KeyState> before = {};
 };
 
 struct WriteGroup {

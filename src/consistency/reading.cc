@@ -67,11 +67,15 @@ void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanosecon
     for (const auto& fill : batch) batch_keys.push_back(fill->key);
     storage_.read(std::move(batch_keys), deadline, [this, batch = std::move(batch)](Result<storage::ReadReply> reply) {
       if (reply) note_database_clock(reply->database_ms);
+      std::vector<const Error*> faults(batch.size(), reply ? nullptr : &reply.error());
+      if (reply) {
+        for (const auto& [place, fault] : reply->faults) faults[place] = &fault;
+      }
       for (std::size_t i = 0; i < batch.size(); ++i) {
-        if (reply) {
-          on_fill(batch[i], ReadAnswer{std::move(reply->states[i]), reply->database_ms});
+        if (faults[i]) {
+          on_fill(batch[i], *faults[i]);
         } else {
-          on_fill(batch[i], reply.error());
+          on_fill(batch[i], ReadAnswer{std::move(reply->states[i]), reply->database_ms});
         }
       }
     });

@@ -3,6 +3,17 @@
 #include "consistency/write.h"
 
 namespace freshet::consistency {
+namespace {
+
+// Of a row's write that is known to have landed.
+Result<storage::MutationOutcome> row_outcome(const storage::Mutation& mutation, const WritePart& part,
+                                             const storage::KeyState& state) {
+  if (part.before) return storage::MutationOutcome{true, state, mutation.want_before ? part.before : std::nullopt};
+  return Error::of(ErrorCode::unknown_outcome, "the write was applied, but the answer with the row before was lost",
+                   "do not send it again");
+}
+
+}  // namespace
 
 void GuardedCollection::resolve(const WriteRef& write) {
   counters_.unknown_outcomes.fetch_add(1, std::memory_order_relaxed);
@@ -38,26 +49,54 @@ void GuardedCollection::find_out(const WriteRef& write, bool owned) {
   });
 }
 
+// A write is one transaction: what shows that one of its keys was written, or was not, decides for all. A key-value pair
+// carries the write's id. A row shows it by being another than before the write, if nobody else could have changed it.
+GuardedCollection::Landed GuardedCollection::has_landed(const Write& write, const std::vector<storage::KeyState>& states,
+                                                        bool undisturbed) const {
+  bool decided = false;
+  bool rows_are_known = true;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto& part = write.parts[i];
+    if (!is_row(part.key)) {
+      if (states[i].operation == write.operation) return Landed::yes;
+      decided = true;
+      continue;
+    }
+    if (!part.before || !undisturbed) {
+      rows_are_known = false;
+      continue;
+    }
+    const auto& before = *part.before;
+    const auto& now = states[i];
+    if (now.present != before.present || now.version != before.version || now.value != before.value) return Landed::yes;
+    decided |= before.version != 0;  // Every change would have drawn another.
+  }
+  return undisturbed && (decided || rows_are_known) ? Landed::no : Landed::unclear;
+}
+
 void GuardedCollection::conclude(const WriteRef& write, const std::vector<storage::KeyState>& states, bool owned) {
-  bool landed = false;
   bool alone = true;
   const auto now = base::now();
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto& part = write->parts[i];
-    landed |= states[i].operation == write->operation;
     alone &= !part.overlapped;
     // The attempt's own period, and now: had another node owned the key since, its write could hide ours.
     owned &= part.guard->slice()->is_still_assigned(now) || !protections_.lease_check;
   }
-  if (!landed && (!owned || !alone)) {
-    return give_up(write, owned ? "another write on the key was in flight with it" : "this node lost the slot meanwhile");
+  const auto landed = has_landed(*write, states, owned && alone);
+  if (landed == Landed::unclear) {
+    return give_up(write, !owned   ? "this node lost the slot meanwhile"
+                          : !alone ? "another write on the key was in flight with it"
+                                   : "a row does not say who wrote it");
   }
   counters_.unknown_resolved.fetch_add(1, std::memory_order_relaxed);
   settle_all(write, false, true);
-  if (!landed) return start(write);  // Fenced and not there: it never happened.
+  if (landed == Landed::no) return start(write);  // Fenced and not there: it never happened.
   storage::WriteReply reply;
   for (std::size_t i = 0; i < states.size(); ++i) {
-    if (states[i].operation != write->operation) {
+    if (is_row(write->parts[i].key)) {
+      reply.push_back(row_outcome(write->mutations[i], write->parts[i], states[i]));
+    } else if (states[i].operation != write->operation) {
       reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
                                 "read the key to see"));
     } else if (write->mutations[i].want_before) {

@@ -11,7 +11,7 @@ void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all
   auto write = std::make_shared<Write>();
   write->parts.reserve(mutations.size());
   for (const auto& mutation : mutations) {
-    write->parts.push_back({mutation.key, base::hash_of(mutation.key), base::slot_of(mutation.key), nullptr, false});
+    write->parts.push_back({mutation.key, base::hash_of(mutation.key), base::slot_of(mutation.key), nullptr, false, {}});
   }
   write->mutations = std::move(mutations);
   write->all_or_nothing = all_or_nothing;
@@ -60,6 +60,7 @@ bool GuardedCollection::register_part(WritePart& part) {
   part.guard = guards_.current(part.slot, base::now());
   part.overlapped = false;
   if (operations.unknown == 0 && part.guard) {
+    note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
     ++shard.writes_begun;
@@ -67,6 +68,15 @@ bool GuardedCollection::register_part(WritePart& part) {
   }
   shard.remove_if_idle(part.key);
   return false;
+}
+
+void GuardedCollection::note_before(WritePart& part) {
+  part.before.reset();
+  if (!is_row(part.key)) return;
+  table_.inspect(part.key, part.hash, [&](const memory::Entry& entry) {
+    if (!is_proven(entry, base::now())) return;
+    part.before = storage::KeyState{entry.present(), std::string(entry.value()), entry.version(), {}, entry.expires_at_ms()};
+  });
 }
 
 // Queues the write behind the outcome that is being found out on the key of `part`; true if there is one (the write is then

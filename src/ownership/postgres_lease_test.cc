@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/random.h"
-#include "storage/postgres/postgres_storage.h"
+#include "storage/postgres/guarded/postgres_storage.h"
 #include "tcp_proxy.h"
 #include "temporary_postgres.h"
 

@@ -15,6 +15,7 @@ std::string_view prefix_of(ErrorCode code) {
     case ErrorCode::busy: return "BUSY";
     case ErrorCode::version_mismatch: return "VERSIONMISMATCH";
     case ErrorCode::corrupted: return "CORRUPTED";
+    case ErrorCode::wrong_type: return "WRONGTYPE";
     default: return "ERR";
   }
 }

@@ -195,7 +195,7 @@ const Command* Session::admit(const Command* command, std::span<const std::strin
 bool Session::may_write(const Command& command, std::span<const std::string_view> args) {
   return command.for_each_key(args, [this](std::string_view key) {
     const auto kind = engine().kind_of(key);
-    if (kind == cache::CollectionKind::key_value) return true;
+    if (cache::is_guarded(kind)) return true;
     const Error error = cache::read_only(key, kind);
     reply_.error(fmt::format("READONLY {}; {}", error.what, error.remedy));
     return false;

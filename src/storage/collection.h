@@ -16,7 +16,7 @@ namespace freshet::storage {
 // What a read promises (docs/CONSISTENCY.md). `snapshot` concerns reads of several keys.
 enum class Level : std::uint8_t { linearizable, session, bounded, snapshot, any };
 
-// An observed collection, as the operator writes it down.
+// A collection, as the operator writes it down: observed, unless its writes are guarded.
 struct CollectionSpec {
   std::string name;                // The prefix; [A-Za-z0-9_.-]+.
   // Either a table, as SQL writes its name ("users", "app.users", "\"Odd Name\"") ...
@@ -32,6 +32,13 @@ struct CollectionSpec {
   Level level = Level::linearizable;
   base::Nanoseconds bound = 0;     // For Level::bounded.
   int line = 0;                    // Where it stands in the file, for messages.
+
+  // Guarded: every write goes through Freshet, and hits are linearizable from memory. Tables only.
+  bool guarded = false;
+  // The operator vouches for that; else the table is sealed: it refuses every other write.
+  bool exclusive_writer = false;
+  std::string version_column;      // bigint: grows with every change; empty: none.
+  std::string expires_column;      // timestamptz: when the row expires; empty: none.
 
   bool is_query() const { return !query.empty(); }
 };

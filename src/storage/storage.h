@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 #include "base/slot.h"
 #include "freshet/error.h"
 #include "freshet/result.h"
+#include "storage/row_collections.h"
 
 namespace freshet::storage {
 
@@ -52,8 +54,13 @@ struct KeyState {
 struct ReadReply {
   std::vector<KeyState> states;   // In the order of the keys asked.
   std::int64_t database_ms = 0;   // The database's clock while it read (ms since 1970).
+  // What is wrong with single keys, by place (rows: a part is no value of its column's type, or not spelt canonically).
+  // Their states say nothing.
+  std::vector<std::pair<std::size_t, Error>> faults = {};
 };
 
+// A row's keys know three kinds of their own forms: put replaces the shown columns by `cells` (those that are not named get
+// their defaults), erase deletes the row, and change; touch and expire need a declared column.
 enum class MutationKind : std::uint8_t {
   put,        // value := `value`.
   erase,      // Removes the key, leaving a tombstone.
@@ -61,6 +68,20 @@ enum class MutationKind : std::uint8_t {
   append,     // value := value + `value`; out_of_range past kValueBytesMax.
   touch,      // Changes the expiry only; the key must be present.
   expire,     // Removes the key if its deadline has passed by the database's clock; else nothing, and not applied.
+  change,     // Rows only: changes the columns that `cells` names. A missing row is inserted, its other columns by default.
+};
+
+// What becomes of one column of a row.
+struct Cell {
+  enum class Kind : std::uint8_t {
+    set,          // := `text`, as PostgreSQL's input functions take it.
+    set_if_null,  // The same if it is NULL; else the whole mutation is not applied.
+    clear,        // := NULL.
+    add,          // := itself, or 0, plus the number `text`.
+  };
+  std::string column;  // As clients see it.
+  Kind kind = Kind::set;
+  std::string text = {};
 };
 
 enum class Condition : std::uint8_t { none, if_absent, if_present, if_version };
@@ -77,6 +98,7 @@ struct Mutation {
   MutationKind kind = MutationKind::put;
   std::string key;
   std::string value;
+  std::vector<Cell> cells;      // Of a row, instead of `value`: at least one, distinct columns.
   std::int64_t delta = 0;
   Condition condition = Condition::none;
   Version version = 0;          // For if_version; 0 means "absent".
@@ -178,6 +200,9 @@ class Storage {
   virtual void forget(std::vector<Tombstone> tombstones) = 0;
 
   virtual void health(base::Nanoseconds deadline, Callback<Health> done) = 0;
+
+  // The tables whose rows are read and written here beside the key-value pairs; null: none. Valid as long as the storage.
+  virtual const RowCollections* rows() const { return nullptr; }
 };
 
 }  // namespace freshet::storage

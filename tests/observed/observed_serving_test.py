@@ -24,6 +24,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "clients")]
 import resp  # noqa: E402
 import serving  # noqa: E402
+from psql import Psql  # noqa: E402
 
 POSTGRES = TESTS.parent / "tools" / "temporary-postgres"
 ROWS = 8
@@ -43,29 +44,6 @@ key_value = "off"
 name = "item"
 table = "item"
 """
-
-
-class Psql:
-    """One session: statements in, rows out; each is acknowledged before the call returns."""
-
-    def __init__(self, url):
-        self.process = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url], text=True, bufsize=1,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def run(self, sql):
-        self.process.stdin.write(sql + ";\n\\echo done\n")
-        self.process.stdin.flush()
-        rows = []
-        for line in self.process.stdout:
-            if line == "done\n":
-                return rows
-            rows.append(line[:-1].split("|"))
-        raise RuntimeError("psql ended: " + sql)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 class Scene:

@@ -27,10 +27,10 @@ UNRULED_SUFFIXES = {".md", ".svg", ".json", ".lock", ".txt"}
 # The rooms from the ground up (docs/ARCHITECTURE.md): a room uses only those before it.
 ROOM_ORDER = ["base", "net", "protocol", "trace", "memory_mapped", "memory_segments", "memory", "eviction_exact",
               "eviction_gl_cache", "eviction_shadow", "eviction", "eviction_adaptive", "storage", "storage_embedded",
-              "storage_postgres", "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_query",
-              "storage_postgres_observed", "storage_postgres_doctor", "ownership", "assigner", "consistency",
-              "consistency_observed", "freshness", "client", "cache", "server", "server_commands",
-              "server_testing", "simulator", "checker", "load", "cli"]
+              "storage_postgres", "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_rows",
+              "storage_postgres_guarded", "storage_postgres_query", "storage_postgres_observed",
+              "storage_postgres_doctor", "ownership", "assigner", "consistency", "consistency_observed", "freshness",
+              "client", "cache", "server", "server_commands", "server_testing", "simulator", "checker", "load", "cli"]
 
 
 def tracked_files(source):

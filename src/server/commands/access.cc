@@ -9,6 +9,7 @@
 
 #include "protocol/number.h"
 #include "server/worker.h"
+#include "storage/row_parse.h"
 
 namespace freshet::server {
 namespace {
@@ -92,6 +93,32 @@ void write_value(protocol::ReplyWriter& reply, const cache::HitView& view) {
   with_text(reply, view, [&](std::string_view text) { reply.bulk(text); });
 }
 
+cache::HitView view_of(const cache::Engine& engine, std::string_view key, const storage::KeyState& state) {
+  cache::HitView view{state.present, state.value, state.version, state.expires_at_ms};
+  const auto* rows = engine.guarded_rows(key);
+  if (!rows || !state.present) return view;
+  view.value = rows->row_in(view.value);
+  view.shape = rows->shape.get();
+  return view;
+}
+
+bool fit_to_key(Context& context, storage::Mutation& mutation) {
+  if (!context.engine.guarded_rows(mutation.key)) return true;
+  if (mutation.kind == storage::MutationKind::increment || mutation.kind == storage::MutationKind::append) {
+    context.reply.error(fmt::format("WRONGTYPE '{}' is a row of a table; use HINCRBY or HSET on its columns", mutation.key));
+    return false;
+  }
+  if (mutation.kind != storage::MutationKind::put) return true;
+  auto cells = storage::parse_row_object(mutation.value);
+  if (!cells) return write_error(context.reply, cells.error()), false;
+  mutation.value.clear();
+  for (auto& [column, text] : *cells) {
+    const auto kind = text ? storage::Cell::Kind::set : storage::Cell::Kind::clear;
+    mutation.cells.push_back({std::move(column), kind, text ? *std::move(text) : std::string()});
+  }
+  return true;
+}
+
 void read_keys(Context& context, std::span<const std::string_view> keys, FinishReadings finish) {
   if (context.read.level == storage::Level::snapshot && keys.size() > storage::kBatchKeysMax) {
     return context.reply.error(
@@ -111,7 +138,7 @@ void read_keys(Context& context, std::span<const std::string_view> keys, FinishR
 }
 
 void write_key(Context& context, storage::Mutation mutation, FinishMutation finish) {
-  if (!key_fits(context.reply, mutation.key)) return;
+  if (!key_fits(context.reply, mutation.key) || !fit_to_key(context, mutation)) return;
   context.session.expect_access(mutation.key);
   const auto kind = mutation.kind;
   std::vector<storage::Mutation> mutations;
@@ -135,6 +162,17 @@ void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind ki
 
 void update_key(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
   if (!key_fits(context.reply, key)) return;
+  if (context.engine.guarded_rows(key)) {
+    decide = [decide = std::move(decide), name = std::string(key)](const storage::KeyState& current,
+                                                                   std::int64_t database_ms) {
+      auto decision = decide(current, database_ms);
+      if (decision && *decision && (*decision)->kind == storage::MutationKind::put) {
+        decision = Error::of(ErrorCode::wrong_type, fmt::format("'{}' is a row of a table", name),
+                             "use HINCRBYFLOAT or HSET on its columns");
+      }
+      return decision;
+    };
+  }
   context.session.expect_access(key);
   auto done = [finish = std::move(finish)](Session& session, cache::UpdateOutcome&& outcome) {
     count_update(session, outcome);

@@ -42,6 +42,8 @@ inline cache::HitView view_of(const cache::Reading& reading) {
 
 // GET's form: the value as it is; a row as a JSON object, a query's result as an array of them; null if absent.
 void write_value(protocol::ReplyWriter& reply, const cache::HitView& view);
+// What a state of a key shows: a guarded row's columns, or the value as it is. The state outlives it.
+cache::HitView view_of(const cache::Engine& engine, std::string_view key, const storage::KeyState& state);
 // Calls use(std::string_view) with the text that GET gives for a present key; an error reply if it is corrupted.
 template <typename Use>
 void with_text(protocol::ReplyWriter& reply, const cache::HitView& view, Use use) {
@@ -63,7 +65,7 @@ bool show_hit(Context& context, std::string_view key, Show show) {
   const auto visit = [&](const cache::HitView& view) {
     if (view.shape && view.value.size() > kRenderedInPlaceBytesMax) return;
     shown = true;
-    if (view.shape) position = view.version;
+    position = view.position;
     show(view);
   };
   context.engine.try_get_at(key, context.read, context.now, visit);
@@ -103,6 +105,10 @@ void read_key(Context& context, std::string_view key, Format format) {
 // Reads many keys at the command's level; `finish` gets the readings in the order of the keys.
 using FinishReadings = std::function<void(Session&, std::vector<cache::Reading>&&)>;
 void read_keys(Context& context, std::span<const std::string_view> keys, FinishReadings finish);
+
+// Makes a mutation one of what stands behind its key: for a row of a guarded table the value of a put is a JSON object with
+// its columns. False after an error reply.
+bool fit_to_key(Context& context, storage::Mutation& mutation);
 
 // Makes one mutation; errors become the reply, with Redis's texts where it has them.
 using FinishMutation = std::function<void(Session&, storage::MutationOutcome&&)>;

@@ -97,7 +97,7 @@ bool read_command_level(Context& context, std::size_t& at, cache::ReadOptions& o
 
 void answer_get(Context& context) {
   const auto key = context.args[1];
-  const bool observed = context.engine.kind_of(key) != cache::CollectionKind::key_value;
+  const bool observed = !cache::is_guarded(context.engine.kind_of(key));
   read_key_from(context, key, [observed](ReplyWriter& reply, const HitView& view, cache::Source source) {
     write_reading(reply, view, source, observed);
   });

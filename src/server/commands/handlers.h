@@ -79,7 +79,14 @@ void hlen(Context&);
 void hkeys(Context&);
 void hvals(Context&);
 void hstrlen(Context&);
-void hash_write_refused(Context&);
+
+// hash_writes.cc
+void hset(Context&);
+void hmset(Context&);
+void hsetnx(Context&);
+void hdel(Context&);
+void hincrby(Context&);
+void hincrbyfloat(Context&);
 
 // keys.cc
 void del(Context&);

@@ -1,8 +1,6 @@
 // The hash family: the columns of a table's row. Field names are column names as clients see them; NULL is an absent field,
 // and so is a name that is no column. Values are bulk strings in both protocols, as clients of Redis expect of these
 // commands; FRESHET.GET gives them their types.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "server/commands/access.h"
@@ -19,12 +17,12 @@ using storage::RowView;
 // False after an error reply: the key is none of a row.
 bool is_row_key(Context& context) {
   const auto kind = context.engine.kind_of(context.args[1]);
-  if (kind == CollectionKind::row) return true;
+  if (cache::is_any_row(kind)) return true;
   if (kind == CollectionKind::query) {
     context.reply.error("WRONGTYPE a query's result is a list of rows, not a hash; use GET, or FRESHET.GET");
   } else {
     context.reply.error(
-        "WRONGTYPE hashes here are rows of observed collections, and this key belongs to none; use GET and SET");
+        "WRONGTYPE hashes here are rows of tables, and this key belongs to no collection; use GET and SET");
   }
   return false;
 }
@@ -137,14 +135,6 @@ void hlen(Context& context) {
   read_fields(context, [](ReplyWriter& reply, const std::vector<Field>& fields) {
     reply.integer(static_cast<std::int64_t>(fields.size()));
   });
-}
-
-// Rows and queries have been refused before: their collections are read-only.
-void hash_write_refused(Context& context) {
-  context.reply.error(fmt::format(
-      "WRONGTYPE '{}' is not offered on key-value keys, which hold strings: use SET, or keep the row in a table and write "
-      "it with SQL",
-      to_lower(context.args[0])));
 }
 
 }  // namespace freshet::server::handlers

@@ -86,7 +86,7 @@ TEST_F(HashesTest, HashCommandsOnKeyValueKeysSayWhatToUse) {
   auto client = connect();
   client->call({"SET", "k", "v"});
   for (const auto& words : {Words{"HGET", "k", "f"}, Words{"HGETALL", "k"}, Words{"HMGET", "other:1", "f"}}) {
-    EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE hashes here are rows of observed collections"));
+    EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE hashes here are rows of tables"));
   }
   for (const auto& words : {Words{"HSET", "k", "f", "v"}, Words{"HDEL", "k", "f"}, Words{"HINCRBY", "k", "f", "1"}}) {
     EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE 'h")) << words[0];

@@ -79,7 +79,7 @@ void incrbyfloat(Context& context) {
   if (!delta) return context.reply.error(std::string("ERR ") + kNotAFloat);
   const auto decide = [delta = *delta](const storage::KeyState& current, std::int64_t) -> Result<std::optional<Mutation>> {
     const auto value = current.present ? parse_float(current.value) : std::optional<long double>(0.0L);
-    if (!value) return Error::of(ErrorCode::wrong_type, kNotAFloat);
+    if (!value) return Error::of(ErrorCode::invalid_argument, kNotAFloat);
     const long double sum = *value + delta;
     if (std::isnan(sum) || std::isinf(sum)) {
       return Error::of(ErrorCode::out_of_range, "increment would produce NaN or Infinity");

@@ -23,11 +23,15 @@ using storage::MutationKind;
 using storage::MutationOutcome;
 
 // The value before a mutation that asked for it; what stands there now is it too if nothing was applied.
-void write_before(Session& session, const MutationOutcome& outcome) {
+void write_before(Session& session, std::string_view key, const MutationOutcome& outcome) {
   const auto& before = outcome.before ? *outcome.before : outcome.after;
-  if ((outcome.before || !outcome.applied) && is_live(session.engine(), before)) return session.reply().bulk(before.value);
-  session.reply().null();
+  const bool known = outcome.before || !outcome.applied;
+  if (!known || !is_live(session.engine(), before)) return session.reply().null();
+  write_value(session.reply(), view_of(session.engine(), key, before));
 }
+
+// What outlives the command.
+std::string key_of(const Context& context) { return std::string(context.args[1]); }
 
 Mutation put(std::string_view key, std::string_view value) {
   Mutation mutation;
@@ -82,6 +86,9 @@ bool read_pairs(Context& context, Condition condition, std::string_view command,
     } else {
       mutations[place->second].value = args[i + 1];
     }
+  }
+  for (auto& mutation : mutations) {
+    if (!fit_to_key(context, mutation)) return false;
   }
   if (mutations.size() <= storage::kBatchKeysMax) return true;
   context.reply.error("ERR at most " + std::to_string(storage::kBatchKeysMax) + " keys can be set in one transaction");
@@ -188,11 +195,12 @@ void set(Context& context) {
   Mutation mutation = put(context.args[1], context.args[2]);
   if (!read_set_options(context, mutation)) return;
   const bool wants_before = mutation.want_before;
-  write_key(context, std::move(mutation), [wants_before](Session& session, MutationOutcome&& outcome) {
-    if (wants_before) return write_before(session, outcome);
+  const auto done = [wants_before, key = key_of(context)](Session& session, MutationOutcome&& outcome) {
+    if (wants_before) return write_before(session, key, outcome);
     if (!outcome.applied) return session.reply().null();
     session.reply().ok();
-  });
+  };
+  write_key(context, std::move(mutation), done);
 }
 
 void setnx(Context& context) {
@@ -210,7 +218,7 @@ void getset(Context& context) {
   Mutation mutation = put(context.args[1], context.args[2]);
   mutation.want_before = true;
   write_key(context, std::move(mutation),
-            [](Session& session, MutationOutcome&& outcome) { write_before(session, outcome); });
+            [key = key_of(context)](Session& session, MutationOutcome&& outcome) { write_before(session, key, outcome); });
 }
 
 void getdel(Context& context) {
@@ -219,9 +227,9 @@ void getdel(Context& context) {
   mutation.key = context.args[1];
   mutation.condition = Condition::if_present;
   mutation.want_before = true;
-  write_key(context, std::move(mutation), [](Session& session, MutationOutcome&& outcome) {
+  write_key(context, std::move(mutation), [key = key_of(context)](Session& session, MutationOutcome&& outcome) {
     if (!outcome.applied) return session.reply().null();
-    write_before(session, outcome);
+    write_before(session, key, outcome);
   });
 }
 
@@ -238,10 +246,9 @@ void getex(Context& context) {
     mutation.expiry = *expiry;
     return std::optional<Mutation>(std::move(mutation));
   };
-  update_key(context, context.args[1], decide, [](Session& session, cache::UpdateOutcome&& outcome) {
+  update_key(context, context.args[1], decide, [key = key_of(context)](Session& session, cache::UpdateOutcome&& outcome) {
     count_read(session, outcome.before.present);
-    if (outcome.before.present) return session.reply().bulk(outcome.before.value);
-    session.reply().null();
+    write_value(session.reply(), view_of(session.engine(), key, outcome.before));
   });
 }
 

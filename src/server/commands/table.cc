@@ -11,9 +11,10 @@ namespace h = handlers;
 constexpr std::uint32_t kRead = kReadonly | kFast | kPrefetch;
 constexpr std::uint32_t kConnection = kFast;
 constexpr std::string_view kNoteMulti = "At most 1024 keys: they are one transaction in the database.";
-constexpr std::string_view kNoteRow = "The key is a row of an observed collection; fields are its columns.";
+constexpr std::string_view kNoteRow = "The key is a row of a table's collection; fields are its columns.";
 constexpr std::string_view kNoteHashWrite =
-    "Rows are read-only, and key-value keys hold strings; the error says what to use.";
+    "Rows of guarded collections only: those of observed ones are read-only, and key-value keys hold strings. NULL is an "
+    "absent field. Errors of types and constraints name the column and the constraint.";
 constexpr std::string_view kNoteDelete =
     "More than 1024 keys are deleted in several transactions; Redis deletes all at once.";
 constexpr std::string_view kNoteTracking =
@@ -154,18 +155,18 @@ constexpr Command kCommands[] = {
     {"hvals", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "The columns that are not NULL.", h::hvals,
      kNoteRow},
     {"hstrlen", 3, kRead, 1, 1, 1, "hash", "3.2.0", "key field", "The length of the column's text.", h::hstrlen, kNoteRow},
-    {"hset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]", "Refused.",
-     h::hash_write_refused, kNoteHashWrite},
-    {"hsetnx", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value", "Refused.", h::hash_write_refused,
+    {"hset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]",
+     "Sets columns of the row; a missing row is inserted.", h::hset, kNoteHashWrite},
+    {"hsetnx", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value", "Sets the column if it is NULL.", h::hsetnx,
      kNoteHashWrite},
-    {"hmset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]", "Refused.",
-     h::hash_write_refused, kNoteHashWrite},
-    {"hdel", -3, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field [field ...]", "Refused.", h::hash_write_refused,
-     kNoteHashWrite},
-    {"hincrby", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field increment", "Refused.", h::hash_write_refused,
-     kNoteHashWrite},
-    {"hincrbyfloat", 4, kWrite | kFast, 1, 1, 1, "hash", "2.6.0", "key field increment", "Refused.",
-     h::hash_write_refused, kNoteHashWrite},
+    {"hmset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]",
+     "Sets columns of the row, as HSET.", h::hmset, kNoteHashWrite},
+    {"hdel", -3, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field [field ...]",
+     "Sets columns of the row to NULL; the row stays.", h::hdel, kNoteHashWrite},
+    {"hincrby", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field increment", "Adds to the integer column.",
+     h::hincrby, kNoteHashWrite},
+    {"hincrbyfloat", 4, kWrite | kFast, 1, 1, 1, "hash", "2.6.0", "key field increment", "Adds to the column, a number.",
+     h::hincrbyfloat, kNoteHashWrite},
 
     // Keys.
     {"del", -2, kWrite, 1, -1, 1, "generic", "1.0.0", "key [key ...]", "Deletes keys.", h::del, kNoteDelete},

@@ -164,7 +164,7 @@ cache::Engine::Lookup FakeEngine::try_get_at(std::string_view key, const cache::
   if (!shape) return try_get(key, now, visit);
   if (options.level != storage::Level::any && options.level != storage::Level::bounded) return Lookup::miss;
   const auto with_shape = [&](const cache::HitView& hit) {
-    visit({hit.present, hit.value, lsn_of(version_), 0, shape.get(), 7 * base::kMillisecond});
+    visit({hit.present, hit.value, lsn_of(version_), 0, shape.get(), 7 * base::kMillisecond, lsn_of(version_)});
   };
   return try_get(key, now, with_shape);
 }

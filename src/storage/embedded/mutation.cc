@@ -88,6 +88,8 @@ Result<Effect> effect_of(const Mutation& mutation, const KeyState& current, Oper
     case MutationKind::put: value = mutation.value; break;
     case MutationKind::increment: value = incremented(mutation, current, live); break;
     case MutationKind::append: value = appended(mutation, current, live); break;
+    case MutationKind::change:
+      return Error::of(ErrorCode::wrong_type, "the embedded storage has no rows", "set the key to a value");
     case MutationKind::touch:
       if (!live) return unchanged();
       value = current.value;

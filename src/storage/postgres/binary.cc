@@ -70,12 +70,11 @@ bool Parameters::send(PGconn* connection, const char* statement) const {
   const auto count = values_.size();
   std::vector<const char*> values(count);
   std::vector<int> lengths(count);
-  const std::vector<int> formats(count, 1);
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = nulls_[i] ? nullptr : values_[i].data();
     lengths[i] = static_cast<int>(values_[i].size());
   }
-  return PQsendQueryPrepared(connection, statement, static_cast<int>(count), values.data(), lengths.data(), formats.data(),
+  return PQsendQueryPrepared(connection, statement, static_cast<int>(count), values.data(), lengths.data(), formats_.data(),
                              1) == 1;
 }
 

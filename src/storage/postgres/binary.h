@@ -51,12 +51,20 @@ class Parameters {
  public:
   Parameters& add(std::string value) {
     values_.push_back(std::move(value));
+    formats_.push_back(1);
     nulls_.push_back(false);
     return *this;
   }
   Parameters& add_null() {
     values_.emplace_back();
+    formats_.push_back(1);
     nulls_.push_back(true);
+    return *this;
+  }
+  // As text, for the type's input function. Holds no zero byte.
+  Parameters& add_text(std::string value) {
+    add(std::move(value));
+    formats_.back() = 0;
     return *this;
   }
   int count() const { return static_cast<int>(values_.size()); }
@@ -66,6 +74,7 @@ class Parameters {
 
  private:
   std::vector<std::string> values_;
+  std::vector<int> formats_;
   std::vector<bool> nulls_;
 };
 

@@ -76,9 +76,28 @@ void Connection::finish_preparing() {
 }
 
 void Connection::send(const Statement& statement, const Parameters& parameters, Done done) {
+  begin(std::move(done));
+  end(add(statement, parameters));
+}
+
+void Connection::send(const std::vector<Step>& steps, Done done) {
+  begin(std::move(done));
+  end(std::all_of(steps.begin(), steps.end(), [this](const Step& step) { return add(*step.statement, step.parameters); }));
+}
+
+void Connection::begin(Done done) {
   assert(is_ready());
   in_flight_.push_back({std::move(done), base::now(), {}, false, {}});
-  if (!prepare_late(statement) || !parameters.send(pq_.get(), statement.name) || PQpipelineSync(pq_.get()) != 1) {
+}
+
+bool Connection::add(const Statement& statement, const Parameters& parameters) {
+  if (!prepare_late(statement) || !parameters.send(pq_.get(), statement.name)) return false;
+  in_flight_.back().expected.emplace_back();
+  return true;
+}
+
+void Connection::end(bool sent) {
+  if (!sent || PQpipelineSync(pq_.get()) != 1) {
     // Never inside the caller's loop over connections; libpq keeps what it could not send, the server runs nothing of it.
     const auto why = message_of(pq_.get());
     connect_timer_.start(0, [this, why] { drop(why); });
@@ -90,7 +109,7 @@ void Connection::send(const Statement& statement, const Parameters& parameters, 
 // Together with its first execution: one sync ends both.
 bool Connection::prepare_late(const Statement& statement) {
   if (!statement.late || late_.contains(statement.name)) return true;
-  in_flight_.back().preparing = statement.name;
+  in_flight_.back().expected.emplace_back(statement.name);
   if (*statement.name != '\0') late_.insert(statement.name);
   if (late_.size() >= kLateStatementsMax) retiring_ = true;
   return PQsendPrepare(pq_.get(), statement.name, statement.sql, static_cast<int>(statement.types.size()),
@@ -157,28 +176,14 @@ void Connection::take_result(Rows rows) {
     }
     return;
   }
-  auto& front = in_flight_.front();
-  if (status != PGRES_PIPELINE_SYNC) {
-    if (succeeded(rows.get()) && front.preparing) {
-      front.preparing.reset();
-      return;
-    }
-    if (succeeded(rows.get())) {
-      front.reply.rows = std::move(rows);
-      front.has_result = true;
-      return;
-    }
-    auto error = sql_error_of(rows.get());
-    if (front.preparing) late_.erase(*front.preparing);
-    // Without a result the call counts as lost, at its sync or with its session.
-    if (leaves_outcome_unknown(error)) return;
-    front.reply.rows.reset();
-    front.reply.error = std::move(error);
-    front.has_result = true;
-    return;
-  }
-  auto call = std::move(front);
+  if (status != PGRES_PIPELINE_SYNC) return take_call_result(in_flight_.front(), std::move(rows));
+  auto call = std::move(in_flight_.front());
   in_flight_.pop_front();
+  if (!call.expected.empty() && call.reply.rows) {
+    // Not every statement was answered: what did not fail as far as is known may have been rolled back.
+    call.reply.rows.reset();
+    call.has_result = false;
+  }
   if (commit_in_doubt_ && call.reply.rows) {
     call.reply.rows.reset();
     call.reply.lost = "the server stopped waiting for its synchronous standby";
@@ -187,6 +192,30 @@ void Connection::take_result(Rows rows) {
   }
   commit_in_doubt_ = false;
   if (call.done) call.done(std::move(call.reply));
+}
+
+void Connection::take_call_result(InFlight& call, Rows rows) {
+  if (call.expected.empty()) return;
+  const auto preparing = std::move(call.expected.front());
+  call.expected.pop_front();
+  if (succeeded(rows.get())) {
+    if (preparing) return;
+    if (call.reply.rows) call.reply.earlier.push_back(std::move(call.reply.rows));
+    call.reply.rows = std::move(rows);
+    call.has_result = true;
+    return;
+  }
+  auto error = sql_error_of(rows.get());
+  if (preparing) late_.erase(*preparing);
+  if (PQresultStatus(rows.get()) == PGRES_PIPELINE_ABORTED) return;
+  call.reply.refused = call.reply.earlier.size() + (call.reply.rows ? 1 : 0);
+  call.reply.rows.reset();
+  call.reply.earlier.clear();
+  call.has_result = false;
+  // Without a result the call counts as lost, at its sync or with its session.
+  if (leaves_outcome_unknown(error)) return;
+  call.reply.error = std::move(error);
+  call.has_result = true;
 }
 
 void Connection::take_session(const PGresult* rows) {
@@ -205,13 +234,15 @@ bool Connection::is_current(std::string_view timeline) const {
   return !options_.history || (history_number_ == options_.history->number() && options_.history->note(timeline));
 }
 
-// PostgreSQL acknowledges a commit whose wait for the synchronous standby was cancelled, with a warning only. No function of
-// schema freshet raises warnings.
+// PostgreSQL acknowledges a commit whose wait for the synchronous standby was cancelled, with a warning only. Warnings of
+// triggers come from PL/pgSQL, or another language's function, and say so.
 void Connection::notice(void* self, const PGresult* result) {
   const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (severity == nullptr || state == nullptr) return;
-  if (std::strcmp(severity, "WARNING") == 0 && std::strcmp(state, "01000") == 0) {
+  const char* function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+  const bool raised = function != nullptr && std::strcmp(function, "exec_stmt_raise") == 0;
+  if (!raised && std::strcmp(severity, "WARNING") == 0 && std::strcmp(state, "01000") == 0) {
     static_cast<Connection*>(self)->commit_in_doubt_ = true;
   }
 }
@@ -240,6 +271,7 @@ void Connection::drop(const std::string& why) {
     // An error reply says "rolled back" even without its sync; rows without theirs say nothing.
     if (!call.reply.error) {
       call.reply.rows.reset();
+      call.reply.earlier.clear();
       call.reply.lost = why;
     }
     if (call.done) call.done(std::move(call.reply));

@@ -35,11 +35,19 @@ struct Statement {
 // So many late statements a session keeps; then it is replaced by a new one.
 inline constexpr std::size_t kLateStatementsMax = 512;
 
-// What became of a statement that was sent. Exactly one of the three.
+// A statement of a transaction, with its parameters.
+struct Step {
+  const Statement* statement;
+  Parameters parameters;
+};
+
+// What became of the transaction that was sent. Exactly one of the three.
 struct Reply {
-  Rows rows;                      // It ran, and its transaction is committed.
-  std::optional<SqlError> error;  // The server refused it; its transaction is rolled back.
-  std::string lost;               // No answer: its transaction may have been committed, or may still be. Why.
+  Rows rows;                      // It is committed: the last statement's rows.
+  std::vector<Rows> earlier;      // With them: those of the statements before it.
+  std::optional<SqlError> error;  // The server refused a statement, and rolled all back;
+  std::size_t refused = 0;        // which.
+  std::string lost;               // No answer: it may have been committed, or may still be. Why.
 };
 
 class Connection {
@@ -92,6 +100,8 @@ class Connection {
 
   // Only while ready. `done` runs later, once.
   void send(const Statement& statement, const Parameters& parameters, Done done);
+  // The same for several statements, which are one transaction.
+  void send(const std::vector<Step>& steps, Done done);
   // Takes no more calls, and connects again once those in flight have their replies: for sessions that work no longer.
   void retire() { retiring_ = true; }
 
@@ -102,7 +112,8 @@ class Connection {
     base::Nanoseconds sent;
     Reply reply;
     bool has_result = false;
-    std::optional<std::string> preparing;  // A late statement, until the server has it.
+    // What the server will answer, in order: a late statement's preparation, by its name, or a statement's result.
+    std::deque<std::optional<std::string>> expected = {};
   };
 
   void connect();
@@ -110,11 +121,15 @@ class Connection {
   void prepare();
   void take_session(const PGresult* rows);
   void finish_preparing();
+  void begin(Done done);
+  bool add(const Statement& statement, const Parameters& parameters);
+  void end(bool sent);
   bool prepare_late(const Statement& statement);
   void on_io(int status, int events);
   void watch(int events);
   void read_results();
   void take_result(Rows rows);
+  void take_call_result(InFlight& call, Rows rows);
   void flush();
   void drop(const std::string& why);
   void check_stall();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -42,9 +43,29 @@ std::string one_line(const char* text) {
   return line;
 }
 
+namespace {
+
+std::string field_of(const PGresult* result, int field) {
+  const char* text = PQresultErrorField(result, field);
+  return text == nullptr ? std::string() : one_line(text);
+}
+
+// A parameter that is no value of its type is named in the context, by "$" and its number in every language.
+int parameter_in(std::string_view context) {
+  const auto at = context.find('$');
+  return at == context.npos ? 0 : std::atoi(std::string(context.substr(at + 1, 5)).c_str());
+}
+
+}  // namespace
+
 SqlError sql_error_of(const PGresult* result) {
   SqlError error;
-  if (const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE)) error.state = state;
+  error.state = field_of(result, PG_DIAG_SQLSTATE);
+  error.detail = field_of(result, PG_DIAG_MESSAGE_DETAIL);
+  error.hint = field_of(result, PG_DIAG_MESSAGE_HINT);
+  error.column = field_of(result, PG_DIAG_COLUMN_NAME);
+  error.constraint = field_of(result, PG_DIAG_CONSTRAINT_NAME);
+  error.parameter = parameter_in(field_of(result, PG_DIAG_CONTEXT));
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   error.message = one_line(primary != nullptr ? primary : PQresultErrorMessage(result));
   const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);

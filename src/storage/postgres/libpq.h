@@ -28,6 +28,12 @@ struct SqlError {
   std::string state;
   std::string message;
   bool fatal = false;
+  // What it names, if it names something.
+  std::string detail = {};
+  std::string hint = {};
+  std::string column = {};
+  std::string constraint = {};
+  int parameter = 0;       // Of the statement, from 1.
 };
 
 // Whether the error leaves open what became of the transaction: fatal ones, libpq's own, and those that say so.
@@ -62,6 +68,9 @@ namespace sqlstate {
 inline constexpr const char* kGuardMismatch = "FR001";
 inline constexpr const char* kWrongIsolation = "FR002";
 inline constexpr const char* kOtherFleet = "FR003";
+inline constexpr const char* kNothingDone = "FR004";
+inline constexpr const char* kSealed = "FR005";
+inline constexpr const char* kNotCanonical = "FR006";
 inline constexpr const char* kCompletionUnknown = "40003";
 inline constexpr const char* kSerializationFailure = "40001";
 inline constexpr const char* kDeadlock = "40P01";

@@ -1,10 +1,12 @@
-// How a PostgresStorage is opened. May use base.
+// How a PostgresStorage is opened. May use storage.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
+#include "storage/collection.h"
 
 namespace freshet::storage::postgres {
 
@@ -28,6 +30,8 @@ struct PostgresOptions {
   int connections = 8;
   // Creates or upgrades schema freshet if it is missing or old; else an administrator runs schema_sql() beforehand.
   bool create_schema = true;
+  // The guarded row collections: those of these specs that say so.
+  std::vector<CollectionSpec> rows = {};
 
   base::Nanoseconds connect_timeout = 5 * base::kSecond;
   // How long one statement of a write may wait for a lock before it is given up (rolled back: `busy`).

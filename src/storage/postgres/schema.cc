@@ -67,7 +67,8 @@ std::string schema_sql(std::string_view grant_to) {
   text += fmt::format("{};\n", kLockSql);
   text += fmt::format(kRefuseNewerSql, kSchemaVersion);
   for (const char* piece : {schema_text::kTables, schema_text::kGuards, schema_text::kSinglePut, schema_text::kManyPuts,
-                            schema_text::kMutation, schema_text::kWrite, schema_text::kLease, schema_text::kInspection}) {
+                            schema_text::kMutation, schema_text::kWrite, schema_text::kRows, schema_text::kLease,
+                            schema_text::kInspection}) {
     text += piece;
   }
   text += fmt::format(

@@ -12,7 +12,7 @@
 namespace freshet::storage::postgres {
 
 // The version of the schema that this Freshet makes and speaks.
-inline constexpr int kSchemaVersion = 4;
+inline constexpr int kSchemaVersion = 5;
 
 // The whole text, to be run by a role that may CREATE in the database; running it again changes nothing. With a role named,
 // it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the version
@@ -31,6 +31,7 @@ extern const char* const kSinglePut;
 extern const char* const kManyPuts;
 extern const char* const kMutation;
 extern const char* const kWrite;
+extern const char* const kRows;
 extern const char* const kLease;
 extern const char* const kInspection;
 }  // namespace schema_text

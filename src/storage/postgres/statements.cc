@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "storage/postgres/text_array.h"
+
 namespace freshet::storage::postgres {
 namespace statements {
 
@@ -33,6 +35,16 @@ const Statement kWrite{"write",
                        {oid::kInt4, oid::kText, oid::kBool, oid::kUuid, oid::kInt4Array, oid::kUuidArray, oid::kInt4Array,
                         oid::kByteaArray, oid::kInt8Array, oid::kByteaArray, oid::kInt8Array, oid::kInt4Array,
                         oid::kInt8Array, oid::kInt4Array, oid::kInt8Array, oid::kBoolArray}};
+const Statement kWriteAll{"write_all",
+                          "SELECT w.* FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+                          "$16) w WHERE freshet.require_done(w.outcome = 0)",
+                          kWrite.types};
+const Statement kPassRow{"pass_row", "SELECT freshet.pass_row($1, $2, $3, $4, $5)",
+                         {oid::kInt4, oid::kText, oid::kInt4, oid::kUuid, oid::kText}};
+const Statement kPassRows{"pass_rows", "SELECT freshet.pass_rows($1, $2, $3, $4, $5)",
+                          {oid::kInt4, oid::kText, oid::kInt4Array, oid::kUuidArray, kTextArray}};
+// Runs what was deferred to the commit, and defers nothing any more.
+const Statement kSetConstraints{"constraints", "SET CONSTRAINTS ALL IMMEDIATE", {}};
 const Statement kSetGuard{"set_guard",
                           "SELECT freshet.set_guard($1, $2, $3, $4, $5)",
                           {oid::kInt4, oid::kText, oid::kInt4, oid::kInt4, oid::kUuid}};

@@ -23,6 +23,11 @@ extern const Statement kPut;
 extern const Statement kPutFor;
 extern const Statement kPutMany;  // Columns: key, version.
 extern const Statement kWrite;
+extern const Statement kWriteAll;  // kWrite that fails, with FR004, unless every mutation was applied.
+// freshet.pass_row and freshet.pass_rows; no result.
+extern const Statement kPassRow;
+extern const Statement kPassRows;
+extern const Statement kSetConstraints;
 // lock class, fleet, first slot, last slot, token. Column: timeline.
 extern const Statement kSetGuard;
 // $1 server process that waits, $2 application names of this fleet's writers, $3 whether to end those.

@@ -76,4 +76,10 @@ bool is_plainly_canonical(Oid base_type, std::string_view text) {
   }
 }
 
+bool has_one_text(Oid plain_type) {
+  constexpr std::array kTypes = {oid::kBool, kInt2, oid::kInt4, oid::kInt8, kOid, oid::kText, kVarchar, kBpchar, kName,
+                                 oid::kUuid, kNumeric};
+  return std::find(kTypes.begin(), kTypes.end(), plain_type) != kTypes.end();
+}
+
 }  // namespace freshet::storage::postgres

@@ -26,5 +26,7 @@ std::optional<KeyForm> key_form_of(Oid base_type, std::int32_t modifier, char ba
 std::string_view canonical(KeyForm form, std::string_view text);
 // Whether `text` surely is the canonical spelling of a value. False: the server must say.
 bool is_plainly_canonical(Oid base_type, std::string_view text);
+// Whether values of the type have the same text in every session, whatever its settings are.
+bool has_one_text(Oid plain_type);
 
 }  // namespace freshet::storage::postgres

@@ -240,12 +240,16 @@ std::optional<Error> fault_of_table(const TableFacts& table) {
     return no(fmt::format("is a partition of {}: its changes are told under that name", table.root), "Observe the root.");
   }
   if (!table.dark_partition.empty()) return fault_of_dark_partition(table.sql, table.dark_partition);
-  if (!table.without_identity.empty()) {
-    return no(fmt::format("cannot be published: {} has no replica identity, and a published table without one refuses "
-                          "UPDATE and DELETE", table.without_identity),
-              fmt::format("Give it a primary key, or run: ALTER TABLE {} REPLICA IDENTITY FULL;", table.without_identity));
-  }
   return std::nullopt;
+}
+
+std::optional<Error> fault_of_published(const TableFacts& table) {
+  if (auto fault = fault_of_table(table)) return fault;
+  if (table.without_identity.empty()) return std::nullopt;
+  return refused(fmt::format("{} cannot be published: {} has no replica identity, and a published table without one refuses "
+                             "UPDATE and DELETE", table.sql, table.without_identity),
+                 fmt::format("Give it a primary key, or run: ALTER TABLE {} REPLICA IDENTITY FULL;",
+                             table.without_identity));
 }
 
 std::optional<Error> fault_of_key(const TableFacts& table) {
@@ -269,14 +273,20 @@ std::optional<Error> fault_of_key(const TableFacts& table) {
       return no(fmt::format("has a primary key with a non-deterministic collation ({}): equal values have different texts",
                             column->name), "Use a deterministic collation for that column.");
     }
-    if (!column->in_identity) {
-      return no(fmt::format("has a replica identity without {}: the change stream does not tell which row was changed",
-                            column->name),
-                table.key_deferrable
-                    ? fmt::format("Its primary key is deferrable. Run: ALTER TABLE {} REPLICA IDENTITY FULL;", table.sql)
-                    : fmt::format("Run: ALTER TABLE {} REPLICA IDENTITY DEFAULT;{}", table.sql,
-                                  table.is_partitioned() ? " and the same for each of its partitions." : ""));
-    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> fault_of_identity(const TableFacts& table) {
+  for (const auto* column : table.key()) {
+    if (column->in_identity) continue;
+    return refused(
+        fmt::format("{} has a replica identity without {}: the change stream does not tell which row was changed",
+                    table.sql, column->name),
+        table.key_deferrable
+            ? fmt::format("Its primary key is deferrable. Run: ALTER TABLE {} REPLICA IDENTITY FULL;", table.sql)
+            : fmt::format("Run: ALTER TABLE {} REPLICA IDENTITY DEFAULT;{}", table.sql,
+                          table.is_partitioned() ? " and the same for each of its partitions." : ""));
   }
   return std::nullopt;
 }

@@ -73,10 +73,14 @@ Result<TableFacts> look_up_table(CatalogSession& session, const std::string& nam
 Result<std::vector<TypeFacts>> look_up_types(CatalogSession& session,
                                              const std::vector<std::pair<Oid, std::int32_t>>& types);
 
-// Why its changes cannot be followed, if so.
+// Why it holds no rows of its own that last, or that the log tells of, if so.
 std::optional<Error> fault_of_table(const TableFacts& table);
+// The same, or why its changes cannot be followed.
+std::optional<Error> fault_of_published(const TableFacts& table);
 // Why its rows cannot be found by primary key, if so.
 std::optional<Error> fault_of_key(const TableFacts& table);
+// Why the change stream would not tell which row was changed, if so.
+std::optional<Error> fault_of_identity(const TableFacts& table);
 
 // An error of looking things up: unavailable if the connection failed, else a fault to tell.
 Error lookup_error(const SqlError& error, const std::string& what);

@@ -9,7 +9,7 @@
 
 #include "storage/postgres/catalog/commit_settings.h"
 #include "storage/postgres/observed/plan.h"
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 
 namespace freshet::storage::postgres {
 namespace {
@@ -142,14 +142,6 @@ Result<std::shared_ptr<Catalog>> fingerprinted(CatalogSession& session, const Dr
 }
 
 }  // namespace
-
-OwnedStatement::OwnedStatement(const std::string& kind, std::string sql, std::vector<Oid> types)
-    : name_([&] {
-        static std::atomic<std::uint64_t> number = 0;
-        return kind.empty() ? kind : fmt::format("{}_{}", kind, ++number);
-      }()),
-      sql_(std::move(sql)),
-      statement_{name_.c_str(), sql_.c_str(), std::move(types), true} {}
 
 void Watched::add(const Watched& other) {
   const auto append = [](std::vector<Oid>& to, const std::vector<Oid>& from) {

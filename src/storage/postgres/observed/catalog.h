@@ -2,7 +2,6 @@
 // probes watch. May use storage and libpq.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,30 +9,14 @@
 #include <vector>
 
 #include "storage/observed.h"
-#include "storage/postgres/connection.h"
 #include "storage/postgres/catalog/catalog_session.h"
 #include "storage/postgres/observed/change_mapper.h"
 #include "storage/postgres/observed/fill_sql.h"
 #include "storage/postgres/catalog/options.h"
 #include "storage/postgres/catalog/table_facts.h"
+#include "storage/postgres/owned_statement.h"
 
 namespace freshet::storage::postgres {
-
-// A statement with its texts; prepared by connections as they meet it.
-class OwnedStatement {
- public:
-  // The name is `kind` with a number that no other has in this process. Empty: it has none, and is prepared each time.
-  OwnedStatement(const std::string& kind, std::string sql, std::vector<Oid> types);
-  OwnedStatement(const OwnedStatement&) = delete;
-  OwnedStatement& operator=(const OwnedStatement&) = delete;
-  const Statement& get() const { return statement_; }
-
- private:
-  const std::string name_;
-  const std::string sql_;
-  const Statement statement_;
-};
-using StatementRef = std::shared_ptr<const OwnedStatement>;
 
 // Catalog rows by number. What is not in it, a change of the schema cannot touch.
 struct Watched {

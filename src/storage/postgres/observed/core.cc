@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "storage/postgres/observed/ask.h"
 #include "storage/postgres/statements.h"
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 
 namespace freshet::storage::postgres {
 namespace {

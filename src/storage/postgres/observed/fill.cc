@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <map>
 
+#include "storage/postgres/text_array.h"
+
 namespace freshet::storage::postgres {
 namespace {
 
-constexpr Oid kTextArray = 1009;
-constexpr std::size_t kArrayHeaderBytes = 12;
-constexpr std::size_t kArrayDimensionBytes = 8;
 
 const StatementRef& snapshot_only() {
   static const StatementRef statement = std::make_shared<OwnedStatement>(
@@ -19,12 +18,6 @@ const StatementRef& snapshot_only() {
       "SELECT 0, NULL::pg_catalog.int8, pg_catalog.pg_current_snapshot()::pg_catalog.text, "
       "pg_catalog.pg_current_wal_insert_lsn(), NULL, NULL, NULL, NULL, NULL", std::vector<Oid>());
   return statement;
-}
-
-std::uint32_t integer_at(std::string_view bytes, std::size_t at) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-  return value;
 }
 
 void append_count(std::string& to, std::uint32_t value) {
@@ -50,29 +43,6 @@ Error not_canonical(const std::string& given, const std::string& spelling) {
 }
 
 }  // namespace
-
-Result<RowView> read_text_array(std::string_view bytes) {
-  const auto cut = [] { return Error::of(ErrorCode::corrupted, "an array from PostgreSQL is cut"); };
-  if (bytes.size() < kArrayHeaderBytes) return cut();
-  if (integer_at(bytes, 0) == 0) return RowView();
-  if (bytes.size() < kArrayHeaderBytes + kArrayDimensionBytes) return cut();
-  const auto count = integer_at(bytes, kArrayHeaderBytes);
-  RowView view;
-  std::size_t at = kArrayHeaderBytes + kArrayDimensionBytes;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (bytes.size() - at < 4) return cut();
-    const auto length = integer_at(bytes, at);
-    at += 4;
-    if (length == UINT32_MAX) {
-      view.emplace_back();
-      continue;
-    }
-    if (bytes.size() - at < length) return cut();
-    view.emplace_back(bytes.substr(at, length));
-    at += length;
-  }
-  return view;
-}
 
 void Fill::run(CollectionKeys keys) {
   reply_.values.resize(keys.size());

@@ -62,7 +62,4 @@ class Fill : public std::enable_shared_from_this<Fill> {
   bool validated_ = false;
 };
 
-// Elements of a one-dimensional text[] in binary form; nullopt: NULL. Errors: corrupted.
-Result<RowView> read_text_array(std::string_view bytes);
-
 }  // namespace freshet::storage::postgres

@@ -62,36 +62,6 @@ std::size_t end_of_opaque(std::string_view sql, std::size_t at) {
   return at;
 }
 
-std::string text_of(const std::string& column) {
-  return fmt::format("CASE WHEN {0} IS DISTINCT FROM NULL THEN pg_catalog.concat({0}) END", column);
-}
-
-std::string array_of(const std::vector<std::string>& texts) {
-  return texts.empty() ? "NULL::pg_catalog.text[]" : fmt::format("ARRAY[{}]", fmt::join(texts, ", "));
-}
-
-std::string key_name(std::size_t part) { return fmt::format("freshet_k.k{}", part + 1); }
-
-// The keys' parts as values of their types: columns k1, …, and place.
-std::string keys_sql(const FillText& text, int first_parameter) {
-  std::string values;
-  std::string arrays;
-  std::string names;
-  for (std::size_t i = 0; i < text.parts.size(); ++i) {
-    values += fmt::format("CAST(freshet_u.p{0} AS {1}) AS k{0}, ", i + 1, text.parts[i].type_sql);
-    arrays += fmt::format("{}pg_catalog.unnest(${}::pg_catalog.text[])", i == 0 ? "" : ", ",
-                          first_parameter + static_cast<int>(i));
-    names += fmt::format("p{}, ", i + 1);
-  }
-  // A query without parameters has one key. Its array says how often it was asked for.
-  if (text.parts.empty()) {
-    arrays = fmt::format("pg_catalog.unnest(${}::pg_catalog.text[])", first_parameter);
-    names = "p1, ";
-  }
-  return fmt::format("SELECT {}freshet_u.place FROM ROWS FROM ({}) WITH ORDINALITY freshet_u({}place)", values,
-                     arrays, names);
-}
-
 // LIMIT keeps it a lookup for each key, whatever the statistics say.
 std::string row_sql(const FillText& text) {
   std::vector<std::string> stored;
@@ -160,7 +130,7 @@ std::string fill_sql(const FillText& text, int group, int first_parameter) {
       "FROM (SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot, "
       "pg_catalog.pg_current_wal_insert_lsn() AS position OFFSET 0) freshet_c "
       "LEFT JOIN ({}) freshet_k ON true LEFT JOIN LATERAL ({}) freshet_r ON true ORDER BY freshet_k.place, freshet_r.row)",
-      group, array_of(given), keys_sql(text, first_parameter), text.is_query() ? query_sql(text) : row_sql(text));
+      group, array_of(given), keys_sql(text.parts, first_parameter), text.is_query() ? query_sql(text) : row_sql(text));
 }
 
 std::string validation_sql(const FillText& text) {

@@ -8,19 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/postgres/catalog/key_text.h"
+#include "storage/postgres/catalog/key_sql.h"
 
 namespace freshet::storage::postgres {
-
-// A part of the key: a column of the primary key, or a parameter of the query.
-struct KeyPart {
-  std::string name;        // For messages: the column's, or "$1".
-  std::string type_sql;
-  Oid plain_type = 0;      // 0: a domain, whose checks only the server knows.
-  KeyForm form = KeyForm::as_is;
-  std::string column_sql;  // Of the table; empty for parameters.
-  std::string collation;   // Quoted; may be empty.
-};
 
 struct FillText {
   std::vector<KeyPart> parts;

@@ -1,5 +1,6 @@
 // Fills on a real PostgreSQL: what is read, and which spellings of a key are refused.
 #include "storage/postgres/observed/fill.h"
+#include "storage/postgres/text_array.h"
 
 #include <gmock/gmock.h>
 

@@ -59,7 +59,7 @@ Result<std::optional<Error>> plan_query(CatalogSession& session, DraftBook& book
   for (const auto& [number, name] : query->tables) {
     auto table = look_up_table(session, name);
     if (!table) return table.error();
-    if (!fault) fault = fault_of_table(*table);
+    if (!fault) fault = fault_of_published(*table);
     plan.mappings.push_back({table->oid, table->schema, table->name, {}, {mapping_of(*query, *table, plan, id)}});
     plan.depends_on += (plan.depends_on.empty() ? "" : ", ") + table->sql;
     draft.tables.push_back(name);

@@ -58,8 +58,9 @@ Result<void> add_key(const TableFacts& table, CollectionPlan& plan, RowMapping& 
 }
 
 std::optional<Error> plan_rows(const TableFacts& table, CollectionPlan& plan, CollectionId id, const std::string& role) {
-  if (auto fault = fault_of_table(table)) return fault;
+  if (auto fault = fault_of_published(table)) return fault;
   if (auto fault = fault_of_key(table)) return fault;
+  if (auto fault = fault_of_identity(table)) return fault;
   if (table.row_security) {
     return Error::of(ErrorCode::unsupported,
                      fmt::format("row-level security hides rows of {} from this role, and the change stream hides none",

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 
 namespace freshet::storage::postgres {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 #include "storage/postgres/stream/recorded_stream.h"
 
 namespace freshet::storage::postgres {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 
 namespace freshet::storage::postgres {
 namespace {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "storage/postgres/stream/output_settings.h"
+#include "storage/postgres/output_settings.h"
 
 namespace freshet::storage::postgres {
 namespace {

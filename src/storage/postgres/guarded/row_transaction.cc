@@ -1,0 +1,393 @@
+// Statements of writes to rows, and their answers. docs/CONSISTENCY-ROWS.md.
+#include "storage/postgres/guarded/row_transaction.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/postgres/guarded/write_codec.h"
+#include "storage/postgres/statements.h"
+
+namespace freshet::storage::postgres {
+namespace {
+
+using Form = RowStatement::Form;
+
+Error invalid(std::string what, std::string remedy = {}) {
+  return Error::of(ErrorCode::invalid_argument, std::move(what), std::move(remedy));
+}
+
+bool has_zero(std::string_view text) { return text.find('\0') != text.npos; }
+
+bool sets_only_if_null(const std::vector<const Cell*>& cells) {
+  return std::any_of(cells.begin(), cells.end(), [](const Cell* cell) { return cell->kind == Cell::Kind::set_if_null; });
+}
+
+bool is_number(ColumnKind kind) {
+  return kind == ColumnKind::integer || kind == ColumnKind::real || kind == ColumnKind::numeric;
+}
+
+// The cell that `column` of the only row of `rows` holds; nothing if there is no row, or NULL.
+std::optional<std::string_view> cells_at(const PGresult* rows, int column) {
+  if (PQntuples(rows) == 0 || is_null(rows, 0, column)) return std::nullopt;
+  return bytes_at(rows, 0, column);
+}
+
+std::int64_t expiry_ms_of(const Expiry& expiry) {
+  return expiry.mode == Expiry::Mode::at ? std::max<std::int64_t>(expiry.ms, 1) : expiry.ms;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RowTransaction>> RowTransaction::make(const WriteRequest& request, const RowPlans& plans) {
+  std::unique_ptr<RowTransaction> transaction(new RowTransaction(request));
+  for (std::size_t i = 0; i < request.mutations.size(); ++i) {
+    const auto& mutation = request.mutations[i];
+    if (const auto* plan = plans.find(mutation.key)) {
+      if (auto fault = transaction->add(i, *plan)) return std::move(*fault);
+    } else if (mutation.kind == MutationKind::change || !mutation.cells.empty()) {
+      return Error::of(ErrorCode::wrong_type, fmt::format("{} is no row: it has no columns", mutation.key));
+    } else {
+      transaction->pairs_.mutations.push_back(mutation);
+      transaction->pair_places_.push_back(i);
+    }
+  }
+  transaction->pairs_.operation = request.operation;
+  transaction->pairs_.all_or_nothing = request.all_or_nothing;
+  std::sort(transaction->parts_.begin(), transaction->parts_.end(), [&](const Part& left, const Part& right) {
+    return request.mutations[left.place].key < request.mutations[right.place].key;
+  });
+  return transaction;
+}
+
+std::optional<Error> RowTransaction::add(std::size_t place, const RowPlan& plan) {
+  const auto& mutation = request_.mutations[place];
+  auto key = plan.split(mutation.key);
+  if (!key) return key.error();
+  if (has_zero(mutation.key)) return invalid(fmt::format("a key of {} with a zero byte", plan.name()));
+  Part part;
+  part.place = place;
+  part.plan = &plan;
+  part.plainly_canonical = plan.is_plainly_canonical_key(*key);
+  part.key = std::move(*key);
+  const auto no = [&](ErrorCode code, std::string why, std::string remedy) {
+    return Error::of(code, fmt::format("{} {}", mutation.key, why), std::move(remedy));
+  };
+  if (mutation.kind == MutationKind::increment || mutation.kind == MutationKind::append || !mutation.value.empty()) {
+    return no(ErrorCode::wrong_type, "is a row of a table, not a string", "change its columns");
+  }
+  const bool sets_expiry = mutation.kind == MutationKind::touch || mutation.expiry.mode == Expiry::Mode::at ||
+                           mutation.expiry.mode == Expiry::Mode::after;
+  if (sets_expiry && mutation.kind != MutationKind::erase && !plan.has_expiry()) {
+    return no(ErrorCode::unsupported, "cannot expire: its collection declares no column for that",
+              "declare one: expires_column = \"…\"");
+  }
+  if (mutation.condition == Condition::if_version && mutation.version != 0 && !plan.has_version()) {
+    return no(ErrorCode::unsupported, "has no version: its collection declares no column for that",
+              "declare one: version_column = \"…\"");
+  }
+  if (auto fault = add_cells(part)) return fault;
+  parts_.push_back(std::move(part));
+  return std::nullopt;
+}
+
+// A whole row (put) may name what the database computes, as reading it gives that too: it is left out.
+std::optional<Error> RowTransaction::add_cells(Part& part) {
+  const auto& mutation = mutation_of(part);
+  const auto& columns = part.plan->columns();
+  for (const auto& cell : mutation.cells) {
+    const auto* column = part.plan->find(cell.column);
+    if (column == nullptr) {
+      std::string known;
+      for (const auto& each : columns) known += (known.empty() ? "" : ", ") + each.shown;
+      return invalid(fmt::format("there is no column '{}' in {}", cell.column, part.plan->name()),
+                     fmt::format("its columns are {}", known));
+    }
+    const auto no = [&](std::string why, std::string remedy = {}) {
+      return invalid(fmt::format("column '{}' of {} {}", cell.column, part.plan->name(), why), std::move(remedy));
+    };
+    const bool whole = mutation.kind == MutationKind::put;
+    if (has_zero(cell.text)) return no("cannot hold a zero byte");
+    if (column->key_part > 0) {
+      if (cell.kind == Cell::Kind::set && cell.text == part.key[column->key_part - 1]) continue;
+      return no("is part of the key, which says something else", "write the row under its own key");
+    }
+    if (column->computed) {
+      if (whole) continue;
+      return no("is computed by the database", "leave it out");
+    }
+    if (cell.kind == Cell::Kind::add && !is_number(column->kind)) {
+      return Error::of(ErrorCode::wrong_type,
+                       fmt::format("column '{}' of {} is no number: it is {}", cell.column, part.plan->name(),
+                                   column->type_sql));
+    }
+    part.cells.push_back(&cell);
+    part.columns.push_back(static_cast<std::size_t>(column - columns.data()));
+  }
+  return std::nullopt;
+}
+
+bool RowTransaction::inserts(const Part& part) const {
+  const auto& mutation = mutation_of(part);
+  switch (mutation.condition) {
+    case Condition::none: return !part.expects_row;
+    case Condition::if_absent: return true;
+    case Condition::if_present: return false;
+    case Condition::if_version: return mutation.version == 0;
+  }
+  return false;
+}
+
+// Its own answer does not say what the table finally holds, or why nothing was done.
+bool RowTransaction::needs_look(const Part& part) const {
+  const auto& mutation = mutation_of(part);
+  if (part.plan->look_after() || mutation.condition == Condition::if_absent || mutation.condition == Condition::if_version) {
+    return true;
+  }
+  switch (mutation.kind) {
+    case MutationKind::erase: return part.plan->has_expiry() && mutation.condition != Condition::none;
+    case MutationKind::touch:
+    case MutationKind::expire: return true;
+    default: return mutation.condition == Condition::if_present || sets_only_if_null(part.cells);
+  }
+}
+
+RowStatement RowTransaction::main_statement(const Part& part) const {
+  const auto& mutation = mutation_of(part);
+  const auto& plan = *part.plan;
+  RowStatement statement;
+  statement.if_version = mutation.condition == Condition::if_version && mutation.version != 0;
+  // Several keys: one wrong guess, or one condition where all must hold, takes all back.
+  statement.must = request_.mutations.size() > 1 && (request_.all_or_nothing || mutation.condition == Condition::none) &&
+                   mutation.kind != MutationKind::erase && mutation.kind != MutationKind::expire;
+  if (mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire) {
+    const bool expires = mutation.kind == MutationKind::expire && plan.has_expiry();
+    statement.form = expires ? Form::erase_expired : Form::erase;
+    statement.if_live = !expires && plan.has_expiry() && mutation.condition != Condition::none;
+    return statement;
+  }
+  statement.form = inserts(part) ? Form::insert : Form::update;
+  statement.if_live = statement.form == Form::update && plan.has_expiry();
+  statement.want_before = statement.form == Form::update && mutation.want_before;
+  statement.expiry = plan.has_expiry() ? mutation.expiry.mode : Expiry::Mode::keep;
+  for (std::size_t i = 0; i < part.cells.size(); ++i) {
+    statement.assignments.push_back({part.columns[i], part.cells[i]->kind, false});
+    if (plan.columns()[part.columns[i]].sql == plan.text().expires) statement.expiry = Expiry::Mode::keep;
+  }
+  if (mutation.kind != MutationKind::put || statement.form == Form::insert) return statement;
+  for (std::size_t column = 0; column < plan.columns().size(); ++column) {
+    const auto& each = plan.columns()[column];
+    if (each.key_part > 0 || each.computed || each.sql == plan.text().expires) continue;
+    if (std::find(part.columns.begin(), part.columns.end(), column) != part.columns.end()) continue;
+    statement.assignments.push_back({column, Cell::Kind::set, true});
+  }
+  return statement;
+}
+
+Parameters RowTransaction::parameters_of(const Part& part, const RowStatement& statement) const {
+  const auto& mutation = mutation_of(part);
+  Parameters parameters;
+  for (const auto& text : part.key) parameters.add_text(text);
+  if (statement.form == Form::update || statement.form == Form::insert) {
+    for (const auto* cell : part.cells) {
+      if (cell->kind != Cell::Kind::clear) parameters.add_text(cell->text);
+    }
+  }
+  if (statement.if_version) parameters.add_text(std::to_string(mutation.version));
+  if (statement.expiry == Expiry::Mode::at || statement.expiry == Expiry::Mode::after) {
+    parameters.add_text(std::to_string(expiry_ms_of(mutation.expiry)));
+  }
+  return parameters;
+}
+
+std::vector<Step> RowTransaction::steps(const PostgresOptions& options) {
+  ++attempts_;
+  keeps_.clear();
+  std::vector<Step> steps;
+  add_pass(steps, options);
+  if (!pairs_.mutations.empty()) {
+    steps.push_back({pairs_.all_or_nothing ? &statements::kWriteAll : &statements::kWrite, encode_batch(pairs_, options)});
+  }
+  bool look_after = false;
+  for (auto& part : parts_) {
+    add_part(steps, part);
+    look_after |= part.plan->look_after();
+  }
+  if (look_after) steps.push_back({&statements::kSetConstraints, {}});
+  for (auto& part : parts_) {
+    part.look_step.reset();
+    if (!needs_look(part)) continue;
+    part.look_step = steps.size();
+    RowStatement look;
+    look.form = Form::look;
+    add_step(steps, part, look);
+  }
+  return steps;
+}
+
+// Of all keys, so that cells are locked in ascending order, once.
+void RowTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions& options) const {
+  Parameters parameters;
+  add_lock_class(parameters, options);
+  parameters.add(options.fleet);
+  if (request_.mutations.size() == 1) {
+    const auto& mutation = request_.mutations.front();
+    parameters.add(encoded(std::int32_t{base::slot_of(mutation.key)})).add(encoded(mutation.token)).add(mutation.key);
+    return steps.push_back({&statements::kPassRow, std::move(parameters)});
+  }
+  ArrayBuilder slots(oid::kInt4), tokens(oid::kUuid), keys(oid::kText);
+  for (const auto& mutation : request_.mutations) {
+    slots.add(encoded(std::int32_t{base::slot_of(mutation.key)}));
+    tokens.add(encoded(mutation.token));
+  }
+  for (const auto& part : parts_) keys.add(mutation_of(part).key);
+  parameters.add(slots.take()).add(tokens.take()).add(keys.take());
+  steps.push_back({&statements::kPassRows, std::move(parameters)});
+}
+
+void RowTransaction::add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement) {
+  auto prepared = part.plan->statement(statement);
+  steps.push_back({&prepared->get(), parameters_of(part, statement)});
+  keeps_.push_back(std::move(prepared));
+}
+
+void RowTransaction::add_part(std::vector<Step>& steps, Part& part) {
+  part.first_step = steps.size();
+  if (!part.plainly_canonical) {
+    Parameters key;
+    for (const auto& text : part.key) key.add_text(text);
+    steps.push_back({&part.plan->canonical_key()->get(), std::move(key)});
+  }
+  const auto statement = main_statement(part);
+  if (statement.form == Form::insert && part.plan->has_expiry()) {
+    RowStatement expired;
+    expired.form = Form::erase_expired;
+    add_step(steps, part, expired);
+  }
+  part.main_step = steps.size();
+  add_step(steps, part, statement);
+}
+
+std::optional<Result<WriteReply>> RowTransaction::take(const Reply& reply) {
+  WriteReply outcomes(request_.mutations.size(), Error::of(ErrorCode::internal, "storage gave no outcome for this key"));
+  const auto rows_of = [&](std::size_t step) {
+    return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
+  };
+  if (!pairs_.mutations.empty()) {
+    auto pairs = decode_batch(pairs_.mutations, rows_of(1));
+    for (std::size_t i = 0; i < pairs.size(); ++i) outcomes[pair_places_[i]] = std::move(pairs[i]);
+  }
+  for (auto& part : parts_) {
+    auto outcome = outcome_of(part, reply);
+    if (!outcome) {
+      if (attempts_ < kRowAttemptsMax) return std::nullopt;
+      return Result<WriteReply>(Error::of(ErrorCode::busy, fmt::format("{} came and went {} times; nothing was written",
+                                                                       mutation_of(part).key, attempts_), "retry later"));
+    }
+    outcomes[part.place] = std::move(*outcome);
+  }
+  return Result<WriteReply>(std::move(outcomes));
+}
+
+std::optional<Result<MutationOutcome>> RowTransaction::outcome_of(Part& part, const Reply& reply) const {
+  const auto rows_of = [&](std::size_t step) {
+    return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
+  };
+  const auto& mutation = mutation_of(part);
+  const auto* main = rows_of(part.main_step);
+  const bool erases = mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire;
+  MutationOutcome outcome;
+  outcome.applied = PQntuples(main) > 0;
+  const auto after = part.look_step ? cells_at(rows_of(*part.look_step), 1) : cells_at(main, 1);
+  if (after) {
+    auto state = part.plan->state_of(*after);
+    if (!state) return Result<MutationOutcome>(state.error());
+    outcome.after = std::move(*state);
+  }
+  if (mutation.want_before) {
+    outcome.before.emplace();
+    if (const auto before = cells_at(main, 0)) {
+      auto state = part.plan->state_of(*before);
+      if (!state) return Result<MutationOutcome>(state.error());
+      outcome.before = std::move(*state);
+    } else if (!outcome.applied) {
+      outcome.before = outcome.after;
+    }
+  }
+  if (mutation.kind == MutationKind::erase && mutation.condition == Condition::none) outcome.applied = true;
+  if (outcome.applied || erases || mutation.condition != Condition::none) return Result<MutationOutcome>(std::move(outcome));
+  if (mutation.kind == MutationKind::touch || (sets_only_if_null(part.cells) && outcome.after.present)) {
+    return Result<MutationOutcome>(std::move(outcome));
+  }
+  part.expects_row = !part.expects_row;
+  return std::nullopt;
+}
+
+RowTransaction::Part* RowTransaction::part_of(std::size_t step) {
+  for (auto& part : parts_) {
+    if (step >= part.first_step && step <= part.main_step) return &part;
+  }
+  return nullptr;
+}
+
+WriteReply RowTransaction::nothing_applied() const {
+  return WriteReply(request_.mutations.size(), MutationOutcome());
+}
+
+std::optional<RowTransaction::Refusal> RowTransaction::take_error(const Reply& reply) {
+  const auto& error = *reply.error;
+  auto* part = part_of(reply.refused);
+  if (error.state == sqlstate::kNothingDone) {
+    if (part == nullptr || mutation_of(*part).condition != Condition::none) {
+      return Refusal{Result<WriteReply>(nothing_applied())};
+    }
+    part->expects_row = !part->expects_row;
+    if (attempts_ < kRowAttemptsMax) return Refusal{};
+    return Refusal{Result<WriteReply>(Error::of(ErrorCode::busy,
+                                                fmt::format("{} came and went {} times; nothing was written",
+                                                            mutation_of(*part).key, attempts_), "retry later"))};
+  }
+  const auto class_is = [&](const char* prefix) { return error.state.starts_with(prefix); };
+  const bool of_rows = reply.refused > 0 && (class_is("22") || class_is("23") || class_is("42") || class_is("P0") ||
+                                             class_is("44") || class_is("2F") || class_is("38") || class_is("0A"));
+  if (!of_rows && error.state != sqlstate::kSealed && error.state != sqlstate::kNotCanonical) return std::nullopt;
+  return Refusal{Result<WriteReply>(explain(part, error))};
+}
+
+// Which column, as far as PostgreSQL says: by its name, by the parameter that is no value of its type, or by the type that
+// the message names.
+Error RowTransaction::explain(const Part* part, const SqlError& error) const {
+  if (error.state == sqlstate::kNotCanonical) {
+    return invalid(error.message, part ? fmt::format("Use {}:{}.", part->plan->name(), error.detail) : "");
+  }
+  if (error.state == sqlstate::kSealed) return Error::of(ErrorCode::unsupported, error.message, error.hint);
+  if (part == nullptr) return invalid(fmt::format("the table refused it ({}): {}", error.state, error.message), error.hint);
+  std::string columns;
+  const auto name = [&](const std::string& column) {
+    columns += fmt::format("{}'{}'", columns.empty() ? "" : ", ", column);
+  };
+  const auto& all = part->plan->columns();
+  std::size_t parameter = part->key.size();
+  for (std::size_t i = 0; i < part->cells.size(); ++i) {
+    const auto& column = all[part->columns[i]];
+    const bool has_parameter = part->cells[i]->kind != Cell::Kind::clear;
+    parameter += has_parameter ? 1 : 0;
+    if (error.parameter > 0 ? has_parameter && parameter == static_cast<std::size_t>(error.parameter)
+                            : error.column.empty() && error.constraint.empty() && error.state.starts_with("22") &&
+                                  (part->cells.size() == 1 || error.message.find(column.type_sql) != std::string::npos)) {
+      name(column.shown);
+    }
+  }
+  if (!error.column.empty()) {
+    const auto sql = quoted_identifier(error.column);
+    const auto shown = std::find_if(all.begin(), all.end(), [&](const auto& column) { return column.sql == sql; });
+    name(shown == all.end() ? error.column : shown->shown);
+  }
+  std::string where = columns.empty() ? "" : fmt::format("column {} of ", columns);
+  if (!error.constraint.empty()) where = fmt::format("constraint '{}' of ", error.constraint) + where;
+  auto what = fmt::format("{}{}: {}", where, part->plan->name(), error.message);
+  if (!error.detail.empty() && error.state != "23514") what += fmt::format(" ({})", error.detail);
+  return invalid(std::move(what), error.hint);
+}
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,81 @@
+// A write with rows of tables among its keys: the statements of its transaction, in order, and what their answers mean.
+// Whether a row is there decides between UPDATE and INSERT; a guess that was wrong is made again, as a transaction of its
+// own.
+//
+// Made on any thread, everything else on the storage's loop. May use storage.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/postgres/connection.h"
+#include "storage/postgres/options.h"
+#include "storage/postgres/rows/row_plan.h"
+#include "storage/storage.h"
+
+namespace freshet::storage::postgres {
+
+// Times that a write is sent because rows came and went while it was under way.
+inline constexpr int kRowAttemptsMax = 16;
+
+class RowTransaction {
+ public:
+  // `request` outlives it. Errors: invalid_argument, wrong_type, unsupported: what is wrong with a mutation.
+  static Result<std::unique_ptr<RowTransaction>> make(const WriteRequest& request, const RowPlans& plans);
+
+  std::vector<Step> steps(const PostgresOptions& options);
+
+  // The answers of all steps: the reply, or nothing if it is to be sent again.
+  std::optional<Result<WriteReply>> take(const Reply& reply);
+  // The error of a step, of a transaction that was rolled back: what to tell; nothing if it is to be sent again. An outer
+  // nothing: the error is none that rows explain.
+  struct Refusal {
+    std::optional<Result<WriteReply>> tell;
+  };
+  std::optional<Refusal> take_error(const Reply& reply);
+
+ private:
+  // A mutation of a row.
+  struct Part {
+    std::size_t place = 0;                 // In the request.
+    const RowPlan* plan = nullptr;
+    std::vector<std::string> key;          // Its parts.
+    bool plainly_canonical = false;
+    std::vector<const Cell*> cells;        // Those that are written,
+    std::vector<std::size_t> columns;      // and their columns in the plan.
+    bool expects_row = true;
+    // Places of its statements in the transaction.
+    std::size_t first_step = 0;
+    std::size_t main_step = 0;
+    std::optional<std::size_t> look_step;
+  };
+
+  explicit RowTransaction(const WriteRequest& request) : request_(request) {}
+  std::optional<Error> add(std::size_t place, const RowPlan& plan);
+  std::optional<Error> add_cells(Part& part);
+  const Mutation& mutation_of(const Part& part) const { return request_.mutations[part.place]; }
+  bool inserts(const Part& part) const;
+  bool needs_look(const Part& part) const;
+  RowStatement main_statement(const Part& part) const;
+  void add_pass(std::vector<Step>& steps, const PostgresOptions& options) const;
+  void add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement);
+  void add_part(std::vector<Step>& steps, Part& part);
+  Parameters parameters_of(const Part& part, const RowStatement& statement) const;
+  // Nothing: the guess was wrong.
+  std::optional<Result<MutationOutcome>> outcome_of(Part& part, const Reply& reply) const;
+  Part* part_of(std::size_t step);
+  Error explain(const Part* part, const SqlError& error) const;
+  WriteReply nothing_applied() const;
+
+  const WriteRequest& request_;
+  WriteRequest pairs_;                     // The key-value mutations among them,
+  std::vector<std::size_t> pair_places_;   // and their places.
+  std::vector<Part> parts_;                // In ascending order of the keys.
+  std::vector<StatementRef> keeps_;        // Statements of the attempt under way.
+  int attempts_ = 0;
+};
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,52 @@
+// WriteRequests as parameters of the functions of schema freshet, and their rows as WriteReplies. May use storage.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "storage/postgres/guarded/row_transaction.h"
+#include "storage/postgres/lane.h"
+#include "storage/postgres/options.h"
+#include "storage/storage.h"
+
+namespace freshet::storage::postgres {
+
+// PostgreSQL takes messages of up to 1 GiB; the rest is room for arrays and their headers.
+inline constexpr std::size_t kWriteBytesMax = 1000ull * 1024 * 1024;
+
+struct WriteCall final : Call {
+  WriteRequest request;
+  // An unconditional put: it may travel with others, and is encoded when it is sent.
+  bool may_merge = false;
+  // If it travelled with others: set before `done` is called without an error. Else the answer's rows tell.
+  std::optional<Version> merged_version;
+  // With rows among its keys: its statements, and then its reply.
+  std::unique_ptr<RowTransaction> rows;
+  std::optional<Result<WriteReply>> row_reply;
+};
+using WriteCallPointer = std::shared_ptr<WriteCall>;
+
+// What is wrong with the request itself, if anything.
+std::optional<Error> fault_of(const WriteRequest& request);
+
+// freshet.write's, for key-value mutations.
+Parameters encode_batch(const WriteRequest& request, const PostgresOptions& options);
+// One result a mutation, of its rows.
+WriteReply decode_batch(const std::vector<Mutation>& mutations, const PGresult* rows);
+void add_lock_class(Parameters& parameters, const PostgresOptions& options);
+
+// Its keys, values and cells, and what is sent with each.
+std::size_t bytes_of(const WriteRequest& request);
+
+// Fills statement, parameters and bytes in from the request; what the reply needs stays in the request. A call that may
+// merge only gets what its place in the queue needs.
+void prepare_write(WriteCall& call, const PostgresOptions& options);
+// The statement and parameters of a call that may merge, and travels alone.
+void encode_put(WriteCall& call, const PostgresOptions& options);
+// freshet.put_many's, for calls that may merge. Sorts them by key.
+Parameters encode_puts(std::vector<WriteCallPointer>& calls, const PostgresOptions& options);
+
+WriteReply decode_write(const WriteCall& call, const PGresult* rows);
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,121 @@
+// Merging puts into statements, and telling each what became of it.
+#include "storage/postgres/guarded/write_lane.h"
+
+#include <unordered_map>
+#include <unordered_set>
+
+#include "storage/postgres/statements.h"
+
+namespace freshet::storage::postgres {
+namespace {
+
+// What was sent before was refused in company: it travels alone from now on.
+bool may_merge(const WriteCall& call) { return call.may_merge && call.attempts == 0; }
+
+const std::string& key_of(const WriteCall& call) { return call.request.mutations.front().key; }
+
+}  // namespace
+
+std::size_t WriteLane::in_flight_max() const {
+  return static_cast<const WriteCall&>(*first()).may_merge ? kPutsInFlightMax : Lane::in_flight_max();
+}
+
+void WriteLane::dispatch(Connection& connection) {
+  auto batch = may_merge(static_cast<const WriteCall&>(*first()))
+                   ? gather()
+                   : Batch{std::static_pointer_cast<WriteCall>(Lane::take())};
+  if (batch.size() > 1) return send_merged(std::move(batch), connection);
+  if (batch.front()->rows) return send_rows(batch.front(), connection);
+  auto& call = *batch.front();
+  if (call.may_merge) encode_put(call, storage_options_);
+  send(batch.front(), connection);
+}
+
+// Two puts of one key never travel together: neither would be the later one.
+WriteLane::Batch WriteLane::gather() {
+  std::unordered_set<std::string_view> keys;
+  std::size_t bytes = 0;
+  std::size_t looked = 0;
+  Batch batch;
+  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && batch.size() < kMergedPutsMax;
+       ++looked) {
+    const auto call = std::static_pointer_cast<WriteCall>(*next++);
+    const bool fits = batch.empty() || (may_merge(*call) && bytes + call->bytes <= kMergedBytesMax);
+    if (!fits || !keys.insert(key_of(*call)).second) continue;
+    bytes += call->bytes;
+    take(call);
+    batch.push_back(call);
+  }
+  return batch;
+}
+
+void WriteLane::send_rows(const WriteCallPointer& call, Connection& connection) {
+  call->connection = &connection;
+  connection.send(call->rows->steps(storage_options_), [this, call, &connection](Reply reply) {
+    on_rows(call, connection, std::move(reply));
+    pump();
+  });
+}
+
+void WriteLane::on_rows(const WriteCallPointer& call, Connection& connection, Reply reply) {
+  if (reply.error) judge_session(connection, *reply.error);
+  if (!reply.rows && !reply.error) return lose(call, reply.lost);
+  if (call->state == Call::State::finished) return;
+  std::optional<Result<WriteReply>> told;
+  if (reply.rows) {
+    told = call->rows->take(reply);
+  } else if (auto refusal = call->rows->take_error(reply)) {
+    told = std::move(refusal->tell);
+  } else {
+    return refuse(call, connection, *reply.error);
+  }
+  if (!told) return queue_again(call);
+  call->row_reply = std::move(told);
+  finish(*call, {});
+}
+
+void WriteLane::send_merged(Batch batch, Connection& connection) {
+  const auto parameters = encode_puts(batch, storage_options_);
+  for (const auto& call : batch) call->connection = &connection;
+  connection.send(statements::kPutMany, parameters, [this, batch = std::move(batch), &connection](Reply reply) {
+    on_batch(batch, connection, std::move(reply));
+  });
+}
+
+void WriteLane::on_batch(const Batch& batch, Connection& connection, Reply reply) {
+  if (reply.error) {
+    refuse_batch(batch, connection, *reply.error);
+  } else if (reply.rows) {
+    finish_batch(batch, reply.rows.get());
+  } else {
+    for (const auto& call : batch) lose(call, reply.lost);
+  }
+  pump();
+}
+
+void WriteLane::refuse_batch(const Batch& batch, Connection& connection, const SqlError& error) {
+  judge_session(connection, error);
+  // From behind: the first is put to the front last.
+  for (auto call = batch.rbegin(); call != batch.rend(); ++call) {
+    if ((*call)->state != Call::State::finished) queue_again(*call);
+  }
+}
+
+void WriteLane::finish_batch(const Batch& batch, const PGresult* rows) {
+  std::unordered_map<std::string_view, Version> versions;
+  for (int row = 0; row < PQntuples(rows); ++row) {
+    versions.emplace(bytes_at(rows, row, 0), static_cast<Version>(int8_at(rows, row, 1)));
+  }
+  for (const auto& call : batch) {
+    if (call->state == Call::State::finished) continue;
+    const auto found = versions.find(key_of(*call));
+    if (found == versions.end()) {
+      lose(call, "the server left it out of its answer");
+      continue;
+    }
+    call->merged_version = found->second;
+    finish(*call, {});
+  }
+}
+
+}  // namespace freshet::storage::postgres

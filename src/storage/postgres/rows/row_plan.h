@@ -1,0 +1,95 @@
+// A guarded collection's table as the storage reads and writes it: planned once, from the catalog. May use storage and
+// libpq.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "storage/postgres/catalog/catalog_session.h"
+#include "storage/postgres/catalog/table_facts.h"
+#include "storage/postgres/owned_statement.h"
+#include "storage/postgres/rows/row_sql.h"
+#include "storage/row_collections.h"
+#include "storage/storage.h"
+
+namespace freshet::storage::postgres {
+
+// The most statements that are kept for one collection: a table has few habits. Others are prepared each time.
+inline constexpr std::size_t kRowStatementsMax = 64;
+
+struct RowColumn {
+  std::string shown;             // As clients see it.
+  std::string sql;               // Quoted.
+  std::string type_sql;
+  ColumnKind kind = ColumnKind::text;
+  std::size_t key_part = 0;      // From 1; 0: not of the key.
+  bool computed = false;         // GENERATED ALWAYS AS (…), or the declared version: the database's.
+};
+
+class RowPlan {
+ public:
+  RowPlan(RowCollection collection, RowText text, std::vector<RowColumn> columns, bool look_after);
+
+  const RowCollection& collection() const { return collection_; }
+  const std::string& name() const { return collection_.spec.name; }
+  const RowText& text() const { return text_; }
+  const std::vector<RowColumn>& columns() const { return columns_; }
+  const RowColumn* find(std::string_view shown) const;
+  std::size_t key_parts() const { return text_.parts.size(); }
+  bool has_version() const { return !text_.version.empty(); }
+  bool has_expiry() const { return !text_.expires.empty(); }
+  // What RETURNING gives may change before the commit.
+  bool look_after() const { return look_after_; }
+
+  // The parts of a key of this collection. Errors: invalid_argument.
+  Result<std::vector<std::string>> split(std::string_view key) const;
+  // False: the server must say whether the parts are spelt canonically.
+  bool is_plainly_canonical_key(const std::vector<std::string>& parts) const;
+  // The key that these texts of its columns make.
+  std::string key_of(const RowView& texts) const;
+
+  const StatementRef& read() const { return read_; }
+  const StatementRef& canonical_key() const { return canonical_key_; }
+  // On the storage's loop only.
+  StatementRef statement(const RowStatement& statement) const;
+
+  // The state of a row whose cells are `cells` (text[] in binary form).
+  Result<KeyState> state_of(std::string_view cells) const;
+
+ private:
+  const RowCollection collection_;
+  const RowText text_;
+  const std::vector<RowColumn> columns_;
+  const bool look_after_;
+  std::vector<std::string> column_names_;
+  StatementRef read_;
+  StatementRef canonical_key_;
+  mutable std::vector<std::pair<RowStatement, StatementRef>> statements_;
+};
+
+// All plans of a storage.
+class RowPlans {
+ public:
+  explicit RowPlans(std::vector<std::unique_ptr<RowPlan>> plans);
+
+  bool empty() const { return plans_.empty(); }
+  // Null: the key is none of a row.
+  const RowPlan* find(std::string_view key) const;
+  const RowCollections& collections() const { return collections_; }
+
+ private:
+  const std::vector<std::unique_ptr<RowPlan>> plans_;
+  const RowCollections collections_;
+};
+
+// Looks up the tables of the guarded collections among `specs`, sees to their seals, and plans them. Errors: unavailable,
+// and what stands in the way of the first collection that cannot be guarded, with the remedy.
+Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs);
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,236 @@
+// Texts of statements on rows. Every name is qualified: what stands on the search path is the server's own.
+#include "storage/postgres/rows/row_sql.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace freshet::storage::postgres {
+namespace {
+
+using Form = RowStatement::Form;
+
+constexpr const char* kRow = "freshet_t";
+constexpr const char* kOld = "freshet_o";
+
+std::string column_of(const std::string& row, const std::string& column) { return row + "." + column; }
+
+// Infinity is no deadline, and minus infinity has passed.
+std::string expires_ms_of(const std::string& column) {
+  return fmt::format("CASE WHEN {0} = 'infinity' THEN NULL WHEN {0} = '-infinity' THEN '1' ELSE pg_catalog.concat("
+                     "pg_catalog.ceil(pg_catalog.date_part('epoch', {0}) * 1000)::pg_catalog.int8) END", column);
+}
+
+std::string cells_of(const RowText& text, const std::string& row) {
+  std::vector<std::string> cells;
+  for (const auto& column : text.shown) cells.push_back(text_of(column_of(row, column)));
+  if (!text.version.empty()) cells.push_back(text_of(column_of(row, text.version)));
+  if (!text.expires.empty()) cells.push_back(expires_ms_of(column_of(row, text.expires)));
+  return array_of(cells);
+}
+
+// $n as a value of the part's type.
+std::string part_value(const KeyPart& part, std::size_t number) {
+  return fmt::format("CAST(${}::pg_catalog.text AS {})", number, part.type_sql);
+}
+
+std::string key_condition(const RowText& text, const std::string& row) {
+  std::string condition;
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    const auto& part = text.parts[i];
+    condition += fmt::format("{}{} OPERATOR(pg_catalog.=) {}{}", i == 0 ? "" : " AND ", column_of(row, part.column_sql),
+                             part_value(part, i + 1), part.collation.empty() ? "" : " COLLATE " + part.collation);
+  }
+  return condition;
+}
+
+// Writes one statement, counting its parameters.
+class Writer {
+ public:
+  Writer(const RowText& text, const std::vector<std::string>& columns, const RowStatement& statement)
+      : text_(text), columns_(columns), statement_(statement), next_(text.parts.size()) {
+    for (const auto& assignment : statement.assignments) {
+      values_.push_back(assignment.to_default || assignment.kind == Cell::Kind::clear ? 0 : ++next_);
+    }
+    version_ = statement.if_version ? ++next_ : 0;
+  }
+
+  std::string write() {
+    switch (statement_.form) {
+      case Form::update: return update();
+      case Form::insert: return insert();
+      case Form::erase: return erase("");
+      case Form::erase_expired:
+        return erase(fmt::format(" AND {} <= pg_catalog.clock_timestamp()", column_of(kRow, text_.expires)));
+      case Form::look: break;
+    }
+    return fmt::format("SELECT NULL::pg_catalog.text[], {} FROM {} AS {} WHERE {}", cells_of(text_, kRow),
+                       text_.only_table(), kRow, key_condition(text_, kRow));
+  }
+
+ private:
+  std::string value_of(std::size_t i) const {
+    const auto& assignment = statement_.assignments[i];
+    const auto column = column_of(kRow, columns_[assignment.column]);
+    if (assignment.to_default) return "DEFAULT";
+    if (assignment.kind == Cell::Kind::clear) return "NULL";
+    if (assignment.kind == Cell::Kind::add && statement_.form == Form::update) {
+      return fmt::format("coalesce({}, 0) OPERATOR(pg_catalog.+) ${}", column, values_[i]);
+    }
+    return fmt::format("${}", values_[i]);
+  }
+
+  std::string expiry() {
+    switch (statement_.expiry) {
+      case Expiry::Mode::at: return fmt::format("pg_catalog.to_timestamp(${}::pg_catalog.float8 / 1000)", ++next_);
+      case Expiry::Mode::after:
+        return fmt::format("pg_catalog.clock_timestamp() + ${}::pg_catalog.int8 * pg_catalog.make_interval(secs => 0.001)",
+                           ++next_);
+      default: return "NULL";
+    }
+  }
+  bool sets_expiry() const { return !text_.expires.empty() && statement_.expiry != Expiry::Mode::keep; }
+
+  std::string conditions() const {
+    std::string conditions;
+    for (const auto& assignment : statement_.assignments) {
+      if (assignment.to_default || assignment.kind != Cell::Kind::set_if_null) continue;
+      conditions += fmt::format(" AND {} IS NULL", column_of(kRow, columns_[assignment.column]));
+    }
+    if (statement_.if_live) {
+      conditions += fmt::format(" AND ({0} IS NULL OR {0} > pg_catalog.clock_timestamp())", column_of(kRow, text_.expires));
+    }
+    return conditions + if_version();
+  }
+  std::string if_version() const {
+    if (!statement_.if_version) return {};
+    return fmt::format(" AND {} = ${}::pg_catalog.int8", column_of(kRow, text_.version), version_);
+  }
+
+  std::string update() {
+    std::string sets;
+    for (std::size_t i = 0; i < statement_.assignments.size(); ++i) {
+      sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", columns_[statement_.assignments[i].column], value_of(i));
+    }
+    if (sets_expiry()) sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", text_.expires, expiry());
+    if (sets.empty()) {
+      const auto& key = text_.parts.front().column_sql;
+      sets = fmt::format("{} = {}", key, column_of(kRow, key));
+    }
+    const auto after = cells_of(text_, kRow);
+    if (!statement_.want_before) {
+      return fmt::format("UPDATE {} AS {} SET {} WHERE {}{} RETURNING NULL::pg_catalog.text[], {}", text_.only_table(), kRow,
+                         sets, key_condition(text_, kRow), conditions(), after);
+    }
+    // The row as it was is the same version of it, or nothing is done: after a wait for another writer the place differs.
+    return fmt::format("UPDATE {0} AS {1} SET {2} FROM {0} AS {3} WHERE {4} AND {5} AND {1}.ctid = {3}.ctid{6}{7} "
+                       "RETURNING {8}, {9}",
+                       text_.only_table(), kRow, sets, kOld, key_condition(text_, kOld), key_condition(text_, kRow),
+                       text_.partitioned ? fmt::format(" AND {}.tableoid = {}.tableoid", kRow, kOld) : "", conditions(),
+                       cells_of(text_, kOld), after);
+  }
+
+  std::string insert() {
+    std::vector<std::string> names;
+    std::vector<std::string> values;
+    std::vector<std::string> key;
+    for (std::size_t i = 0; i < text_.parts.size(); ++i) {
+      key.push_back(text_.parts[i].column_sql);
+      values.push_back(part_value(text_.parts[i], i + 1));
+    }
+    names = key;
+    for (std::size_t i = 0; i < statement_.assignments.size(); ++i) {
+      names.push_back(columns_[statement_.assignments[i].column]);
+      values.push_back(value_of(i));
+    }
+    if (sets_expiry()) {
+      names.push_back(text_.expires);
+      values.push_back(expiry());
+    }
+    return fmt::format("INSERT INTO {} AS {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING "
+                       "RETURNING NULL::pg_catalog.text[], {}",
+                       text_.table, kRow, fmt::join(names, ", "), fmt::join(values, ", "), fmt::join(key, ", "),
+                       cells_of(text_, kRow));
+  }
+
+  std::string erase(const std::string& condition) const {
+    return fmt::format("DELETE FROM {} AS {} WHERE {}{}{} RETURNING {}, NULL::pg_catalog.text[]", text_.only_table(), kRow,
+                       key_condition(text_, kRow), condition, conditions(), cells_of(text_, kRow));
+  }
+
+  const RowText& text_;
+  const std::vector<std::string>& columns_;
+  const RowStatement& statement_;
+  std::vector<std::size_t> values_;  // Parameters of the assignments; 0: none.
+  std::size_t version_ = 0;
+  std::size_t next_;                 // The last parameter's number.
+};
+
+// As canonical() brings texts to their form (catalog/key_text.h).
+std::string canonical_sql(KeyForm form, const std::string& value) {
+  switch (form) {
+    case KeyForm::trim_scale: return fmt::format("pg_catalog.concat(pg_catalog.trim_scale({}))", value);
+    case KeyForm::positive_zero: return fmt::format("pg_catalog.concat({} + 0)", value);
+    case KeyForm::trim_blanks: return fmt::format("pg_catalog.rtrim(pg_catalog.concat({}), ' ')", value);
+    case KeyForm::as_is: break;
+  }
+  return fmt::format("pg_catalog.concat({})", value);
+}
+
+// Integers hold neither separators nor escapes.
+bool is_plain(const KeyPart& part) { return is_plainly_canonical(part.plain_type, "0"); }
+
+}  // namespace
+
+std::string read_rows_sql(const RowText& text) {
+  std::vector<std::string> given;
+  std::vector<std::string> stored;
+  std::string conditions;
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    const auto& part = text.parts[i];
+    const auto column = column_of(kRow, part.column_sql);
+    given.push_back(fmt::format("pg_catalog.concat({})", key_name(i)));
+    stored.push_back(fmt::format("pg_catalog.concat({})", column));
+    conditions += fmt::format("{}{} OPERATOR(pg_catalog.=) {}{}", i == 0 ? "" : " AND ", column, key_name(i),
+                              part.collation.empty() ? "" : " COLLATE " + part.collation);
+  }
+  // The subquery with OFFSET 0 is read once; LIMIT keeps it a look-up for each key, whatever the statistics say.
+  return fmt::format(
+      "SELECT freshet_c.timeline, freshet_c.ms, freshet_k.place, {}, freshet_r.cells, freshet_r.stored "
+      "FROM (SELECT freshet.timeline() AS timeline, freshet.now_ms() AS ms OFFSET 0) freshet_c LEFT JOIN ({}) freshet_k "
+      "ON true LEFT JOIN LATERAL (SELECT {} AS cells, {} AS stored FROM {} AS {} WHERE {} LIMIT 1) freshet_r ON true",
+      array_of(given), keys_sql(text.parts, 1), cells_of(text, kRow), array_of(stored), text.only_table(), kRow, conditions);
+}
+
+std::string row_statement_sql(const RowText& text, const std::vector<std::string>& columns, const RowStatement& statement) {
+  const auto sql = Writer(text, columns, statement).write();
+  if (!statement.must) return sql;
+  return fmt::format("WITH freshet_w(before, after) AS ({}) SELECT w.before, w.after FROM (SELECT 1) one LEFT JOIN "
+                     "freshet_w w ON true WHERE freshet.require_done(w.before IS NOT NULL OR w.after IS NOT NULL)", sql);
+}
+
+std::string canonical_key_sql(const RowText& text) {
+  std::vector<std::string> canonical;
+  std::vector<std::string> asked;
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    canonical.push_back(canonical_sql(text.parts[i].form, part_value(text.parts[i], i + 1)));
+    asked.push_back(fmt::format("${}::pg_catalog.text", i + 1));
+  }
+  return fmt::format("SELECT freshet.require_canonical({}, {})", array_of(asked), array_of(canonical));
+}
+
+std::string row_key_sql(const RowText& text, const std::string& row) {
+  std::string key = fmt::format("'{}:'", text.collection);
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    const auto& part = text.parts[i];
+    auto value = canonical_sql(part.form, column_of(row, part.column_sql));
+    if (text.parts.size() > 1 && !is_plain(part)) {
+      // By their numbers: how a backslash in quotes is read is a setting of the session.
+      value = fmt::format("pg_catalog.replace(pg_catalog.replace({}, pg_catalog.chr(92), pg_catalog.chr(92) || "
+                          "pg_catalog.chr(92)), ':', pg_catalog.chr(92) || ':')", value);
+    }
+    key += fmt::format(" || {}{}", i == 0 ? "" : "':' || ", value);
+  }
+  return key;
+}
+
+}  // namespace freshet::storage::postgres

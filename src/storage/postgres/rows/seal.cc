@@ -1,0 +1,191 @@
+// The seal's SQL.
+#include "storage/postgres/rows/seal.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/log.h"
+#include "storage/postgres/catalog/table_facts.h"
+#include "storage/postgres/output_settings.h"
+
+namespace freshet::storage::postgres {
+namespace {
+
+constexpr const char* kSeal = "freshet_seal";
+constexpr const char* kTruncate = "freshet_seal_truncate";
+constexpr const char* kVersion = "zz_freshet_version";  // The last of the BEFORE triggers, by its name.
+
+// pg_trigger.tgtype.
+constexpr int kAfterEachChange = 1 | 4 | 8 | 16;
+constexpr int kBeforeTruncate = 2 | 32;
+constexpr int kBeforeEachNew = 1 | 2 | 4 | 16;
+
+std::string quoted_text(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string seal_function(const RowText& text) { return "freshet." + quoted_identifier("seal " + text.collection); }
+std::string version_function(const RowText& text) { return "freshet." + quoted_identifier("version " + text.collection); }
+
+std::string key_columns(const RowText& text, const char* row) {
+  std::string columns;
+  for (const auto& part : text.parts) columns += fmt::format("{}{}.{}", columns.empty() ? "" : ", ", row, part.column_sql);
+  return columns;
+}
+
+std::string seal_body(const RowText& text) {
+  const auto table = quoted_text(text.table);
+  return fmt::format(
+      "BEGIN\n"
+      "  IF TG_OP <> 'INSERT' THEN\n    PERFORM freshet.require_pass({0}, {2});\n  END IF;\n"
+      "  IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND ({3}) IS DISTINCT FROM ({4}) THEN\n"
+      "    PERFORM freshet.require_pass({1}, {2});\n  END IF;\n"
+      "  RETURN NULL;\nEND",
+      row_key_sql(text, "OLD"), row_key_sql(text, "NEW"), table, key_columns(text, "OLD"), key_columns(text, "NEW"));
+}
+
+std::string version_body(const RowText& text) {
+  return fmt::format("BEGIN\n  NEW.{} := nextval('freshet.version');\n  RETURN NEW;\nEND", text.version);
+}
+
+// The keys' texts must be those of Freshet's own sessions, whatever the writer's settings are.
+std::string function_sql(const std::string& name, const std::string& body, bool with_output_settings) {
+  std::string settings;
+  if (with_output_settings) {
+    for (const auto& [setting, value] : kOutputSettings) settings += fmt::format(" SET {} = '{}'", setting, value);
+  }
+  return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{} AS {}", name,
+                     settings, quoted_text(body));
+}
+
+bool depends_on_settings(const RowText& text) {
+  for (const auto& part : text.parts) {
+    if (!has_one_text(part.plain_type)) return true;
+  }
+  return false;
+}
+
+std::string trigger_sql(const char* name, const char* when, const std::string& table, const char* each,
+                        const std::string& function) {
+  return fmt::format("CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH {} EXECUTE FUNCTION {}()", name, when, table, each,
+                     function);
+}
+std::string always_sql(const std::string& table, const char* name) {
+  return fmt::format("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table, name);
+}
+
+// Triggers on a table that are as they must be; $1: the table, $2: trigger, $3: its type, $4: the function's name,
+// $5: its body.
+constexpr const char* kTriggerSql = R"(
+SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace n ON n.oid = f.pronamespace
+  WHERE t.tgrelid = to_regclass($1) AND t.tgname = $2 AND t.tgtype = $3::int2 AND t.tgenabled = 'A'
+    AND n.nspname = 'freshet' AND f.proname = $4 AND ($5 = '' OR f.prosrc = $5)))";
+
+struct Wanted {
+  std::string table;
+  const char* trigger;
+  int type;
+  std::string function;
+  std::string body;
+};
+
+std::vector<Wanted> wanted_triggers(const RowText& text, const std::vector<std::string>& leaves) {
+  std::vector<Wanted> wanted;
+  for (const auto& leaf : leaves) {
+    wanted.push_back({leaf, kSeal, kAfterEachChange, "seal " + text.collection, seal_body(text)});
+    wanted.push_back({leaf, kTruncate, kBeforeTruncate, "refuse_truncate", ""});
+    if (!text.version.empty()) {
+      wanted.push_back({leaf, kVersion, kBeforeEachNew, "version " + text.collection, version_body(text)});
+    }
+  }
+  return wanted;
+}
+
+// One transaction. Nothing is left of it if one statement fails.
+Result<void> run_all(CatalogSession& session, const RowText& text, const std::vector<std::string>& statements,
+                     const char* doing) {
+  auto begun = session.run("BEGIN");
+  auto failed = begun.error;
+  bool ok = begun.ok();
+  for (const auto& sql : statements) {
+    if (!ok) break;
+    const auto outcome = session.run(sql);
+    ok = outcome.ok();
+    failed = outcome.error;
+  }
+  if (ok) {
+    const auto committed = session.run("COMMIT");
+    ok = committed.ok();
+    failed = committed.error;
+  }
+  if (ok) return {};
+  if (session.is_connected()) session.run("ROLLBACK");
+  const bool denied = failed.state == sqlstate::kNoPrivilege;
+  return Error::of(denied ? ErrorCode::unsupported : ErrorCode::unavailable,
+                   fmt::format("{} could not be {}: {}", text.table, doing, failed.message),
+                   fmt::format("Run as its owner: {};", fmt::join(statements, "; ")));
+}
+
+}  // namespace
+
+std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::string>& leaves) {
+  std::vector<std::string> sql;
+  sql.push_back(function_sql(seal_function(text), seal_body(text), depends_on_settings(text)));
+  if (!text.version.empty()) sql.push_back(function_sql(version_function(text), version_body(text), false));
+  // Triggers for each row go on to the partitions by themselves, those for statements do not.
+  sql.push_back(trigger_sql(kSeal, "AFTER INSERT OR UPDATE OR DELETE", text.table, "ROW", seal_function(text)));
+  if (!text.version.empty()) {
+    sql.push_back(trigger_sql(kVersion, "BEFORE INSERT OR UPDATE", text.table, "ROW", version_function(text)));
+  }
+  for (const auto& leaf : leaves) {
+    sql.push_back(trigger_sql(kTruncate, "BEFORE TRUNCATE", leaf, "STATEMENT", "freshet.refuse_truncate"));
+    sql.push_back(always_sql(leaf, kSeal));
+    sql.push_back(always_sql(leaf, kTruncate));
+    if (!text.version.empty()) sql.push_back(always_sql(leaf, kVersion));
+  }
+  return sql;
+}
+
+std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::string>& leaves) {
+  std::vector<std::string> sql;
+  for (const char* trigger : {kSeal, kVersion}) {
+    sql.push_back(fmt::format("DROP TRIGGER IF EXISTS {} ON {}", trigger, text.table));
+  }
+  for (const auto& leaf : leaves) sql.push_back(fmt::format("DROP TRIGGER IF EXISTS {} ON {}", kTruncate, leaf));
+  sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", seal_function(text)));
+  sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", version_function(text)));
+  return sql;
+}
+
+Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+  for (const auto& wanted : wanted_triggers(text, leaves)) {
+    const auto found = session.run(kTriggerSql, {wanted.table, wanted.trigger, std::to_string(wanted.type), wanted.function,
+                                                 wanted.body});
+    if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
+    if (found.value() != "t") return false;
+  }
+  return true;
+}
+
+Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+  const auto sealed = is_sealed(session, text, leaves);
+  if (!sealed) return sealed.error();
+  if (*sealed) return {};
+  if (auto made = run_all(session, text, seal_sql(text, leaves), "sealed"); !made) return made;
+  base::log_info("storage", "{} is sealed: it refuses writes that have not passed the guard of their row", text.table);
+  return {};
+}
+
+Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+  const auto found = session.run("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2)",
+                                 {text.table, kSeal});
+  if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
+  if (found.value() != "t") return {};
+  if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed"); !done) return done;
+  base::log_info("storage", "{} is no longer sealed", text.table);
+  return {};
+}
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,25 @@
+// The seal of a table: triggers that refuse every write whose transaction has not passed the guard of the row's key
+// (docs/CONSISTENCY-ROWS.md). Looking whether it is there, making it, taking it away. May use libpq.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/postgres/catalog/catalog_session.h"
+#include "storage/postgres/rows/row_sql.h"
+
+namespace freshet::storage::postgres {
+
+// Statements, to be run in this order as the table's owner. `leaves`: the table and its partitions.
+std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::string>& leaves);
+std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::string>& leaves);
+
+// Whether the triggers are all there, enabled, and of this very text.
+Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
+
+// Sees to it that the table is sealed, or that it is not. Waits for the table's writers up to the session's lock_timeout.
+// Errors: unavailable; unsupported, with the SQL for the owner.
+Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
+Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
+
+}  // namespace freshet::storage::postgres

@@ -1,0 +1,104 @@
+// The functions of schema freshet that guarded writes of tables' rows begin with, and that seals ask. SQL text only.
+//
+// What has passed the guard stands in the setting freshet.passed until the transaction ends (or the savepoint under which it
+// was written, together with the locks): the transaction's number, then each key, every one between two characters of
+// number 31. In keys that character and its neighbour, 30, are written as 30 with a digit, so that no key can look like two.
+#include "storage/postgres/schema.h"
+
+namespace freshet::storage::postgres::schema_text {
+
+const char* const kRows = R"sql(
+CREATE OR REPLACE FUNCTION freshet.framed(row_key text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT chr(31) || CASE WHEN row_key ~ ('[' || chr(30) || chr(31) || ']')
+    THEN replace(replace(row_key, chr(30), chr(30) || '0'), chr(31), chr(30) || '1') ELSE row_key END || chr(31)
+$$;
+
+-- The first statement of a transaction that writes rows: from here until it ends, no set_guard of these slots takes place.
+-- Several calls in one transaction add up.
+CREATE OR REPLACE FUNCTION freshet.pass_rows(
+  lock_class integer, fleet_name text, slots integer[], tokens uuid[], row_keys text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  passed text := current_setting('freshet.passed', true);
+  here text := pg_current_xact_id()::text;
+BEGIN
+  PERFORM freshet.check_guards(lock_class, fleet_name, slots, tokens);
+  IF passed IS NULL OR NOT starts_with(passed, here || chr(31)) THEN
+    passed := here;
+  END IF;
+  PERFORM set_config('freshet.passed', passed || (SELECT string_agg(freshet.framed(k), '') FROM unnest(row_keys) k), true);
+END
+$$;
+
+-- The same for one row, in as few statements as can be: the lock is taken by the IF, so that the next statement sees every
+-- set_guard before it.
+CREATE OR REPLACE FUNCTION freshet.pass_row(
+  lock_class integer, fleet_name text, at_slot integer, guard_token uuid, row_key text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+    OR current_setting('idle_in_transaction_session_timeout') = '0'
+    OR (lock_class IS NOT NULL AND current_setting('transaction_isolation') <> 'read committed') THEN
+    PERFORM freshet.begin_guarded(lock_class);
+  END IF;
+  IF lock_class IS NULL THEN
+    PERFORM freshet.check_guards(lock_class, fleet_name, ARRAY[at_slot], ARRAY[guard_token]);
+  ELSIF pg_advisory_xact_lock_shared(lock_class, at_slot / 64) IS NULL THEN
+    RAISE EXCEPTION 'freshet: an advisory lock gave no answer';
+  END IF;
+  PERFORM set_config('freshet.passed', pg_current_xact_id()::text || freshet.framed(row_key), true)
+    FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = at_slot / 64
+      AND g.first_slot <= at_slot AND g.last_slot >= at_slot AND g.token = guard_token
+      AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'freshet: the guard of slot % has another token', at_slot USING ERRCODE = 'FR001';
+  END IF;
+END
+$$;
+
+-- Two spellings of one key would be two keys of the cache.
+CREATE OR REPLACE FUNCTION freshet.require_canonical(asked text[], canonical text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  IF asked IS DISTINCT FROM canonical THEN
+    RAISE EXCEPTION 'freshet: % is not the canonical spelling of this key', array_to_string(asked, ':')
+      USING ERRCODE = 'FR006', DETAIL = array_to_string(canonical, ':');
+  END IF;
+END
+$$;
+
+-- In transactions of several statements: one that was to do something and did nothing takes the others back.
+CREATE OR REPLACE FUNCTION freshet.require_done(done boolean) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF done THEN
+    RETURN true;
+  END IF;
+  RAISE EXCEPTION 'freshet: a row was not there, or was there, unlike expected' USING ERRCODE = 'FR004';
+END
+$$;
+
+-- What a seal's triggers call: fails unless this transaction has passed the guard of the row's key.
+CREATE OR REPLACE FUNCTION freshet.require_pass(row_key text, table_name text) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF starts_with(current_setting('freshet.passed', true), pg_current_xact_id()::text || chr(31))
+    AND strpos(current_setting('freshet.passed', true), freshet.framed(row_key)) > 0 THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION 'freshet: % is sealed, and this transaction has not passed the guard of %', table_name, row_key
+    USING ERRCODE = 'FR005', HINT = 'Write the row through Freshet, or name its key where the guarded transaction begins.';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION freshet.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'freshet: %.% is sealed: TRUNCATE passes every guard by', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = 'FR005', HINT = 'Delete the rows through Freshet, or move the collection to observed first.';
+END
+$$;
+)sql";
+
+}  // namespace freshet::storage::postgres::schema_text
