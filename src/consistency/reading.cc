@@ -66,7 +66,7 @@ void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanosecon
     std::vector<std::string> batch_keys;
     for (const auto& fill : batch) batch_keys.push_back(fill->key);
     storage_.read(std::move(batch_keys), deadline, [this, batch = std::move(batch)](Result<storage::ReadReply> reply) {
-      if (reply) note_database_clock(reply->database_ms);
+      if (reply && reply->database_ms > 0) note_database_clock(reply->database_ms);
       std::vector<const Error*> faults(batch.size(), reply ? nullptr : &reply.error());
       if (reply) {
         for (const auto& [place, fault] : reply->faults) faults[place] = &fault;

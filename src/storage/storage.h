@@ -53,7 +53,7 @@ struct KeyState {
 
 struct ReadReply {
   std::vector<KeyState> states;   // In the order of the keys asked.
-  std::int64_t database_ms = 0;   // The database's clock while it read (ms since 1970).
+  std::int64_t database_ms = 0;   // The database's clock while it read (ms since 1970); 0 if every key has a fault.
   // What is wrong with single keys, by place (rows: a part is no value of its column's type, or not spelt canonically).
   // Their states say nothing.
   std::vector<std::pair<std::size_t, Error>> faults = {};

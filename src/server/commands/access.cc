@@ -14,6 +14,9 @@
 namespace freshet::server {
 namespace {
 
+// For messages: a key's beginning says which it was.
+constexpr std::size_t kKeyShownBytes = 128;
+
 // A read of many keys in batches of what one call of storage takes.
 struct ManyReads {
   std::vector<std::string> keys;
@@ -102,13 +105,18 @@ cache::HitView view_of(const cache::Engine& engine, std::string_view key, const 
   return view;
 }
 
+bool takes_strings(Context& context, std::string_view key) {
+  if (!context.engine.guarded_rows(key)) return true;
+  context.reply.error(fmt::format("WRONGTYPE '{}' is a row of a table; use HINCRBY, HINCRBYFLOAT or HSET on its columns",
+                                  key.substr(0, kKeyShownBytes)));
+  return false;
+}
+
 bool fit_to_key(Context& context, storage::Mutation& mutation) {
-  if (!context.engine.guarded_rows(mutation.key)) return true;
   if (mutation.kind == storage::MutationKind::increment || mutation.kind == storage::MutationKind::append) {
-    context.reply.error(fmt::format("WRONGTYPE '{}' is a row of a table; use HINCRBY or HSET on its columns", mutation.key));
-    return false;
+    return takes_strings(context, mutation.key);
   }
-  if (mutation.kind != storage::MutationKind::put) return true;
+  if (mutation.kind != storage::MutationKind::put || !context.engine.guarded_rows(mutation.key)) return true;
   auto cells = storage::parse_row_object(mutation.value);
   if (!cells) return write_error(context.reply, cells.error()), false;
   mutation.value.clear();
@@ -162,17 +170,6 @@ void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind ki
 
 void update_key(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
   if (!key_fits(context.reply, key)) return;
-  if (context.engine.guarded_rows(key)) {
-    decide = [decide = std::move(decide), name = std::string(key)](const storage::KeyState& current,
-                                                                   std::int64_t database_ms) {
-      auto decision = decide(current, database_ms);
-      if (decision && *decision && (*decision)->kind == storage::MutationKind::put) {
-        decision = Error::of(ErrorCode::wrong_type, fmt::format("'{}' is a row of a table", name),
-                             "use HINCRBYFLOAT or HSET on its columns");
-      }
-      return decision;
-    };
-  }
   context.session.expect_access(key);
   auto done = [finish = std::move(finish)](Session& session, cache::UpdateOutcome&& outcome) {
     count_update(session, outcome);

@@ -106,6 +106,8 @@ void read_key(Context& context, std::string_view key, Format format) {
 using FinishReadings = std::function<void(Session&, std::vector<cache::Reading>&&)>;
 void read_keys(Context& context, std::span<const std::string_view> keys, FinishReadings finish);
 
+// False after an error reply: the key is a row of a guarded table, which has columns instead of a string.
+bool takes_strings(Context& context, std::string_view key);
 // Makes a mutation one of what stands behind its key: for a row of a guarded table the value of a put is a JSON object with
 // its columns. False after an error reply.
 bool fit_to_key(Context& context, storage::Mutation& mutation);

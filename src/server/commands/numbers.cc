@@ -75,6 +75,7 @@ void decrby(Context& context) {
 }
 
 void incrbyfloat(Context& context) {
+  if (!takes_strings(context, context.args[1])) return;
   const auto delta = parse_float(context.args[2]);
   if (!delta) return context.reply.error(std::string("ERR ") + kNotAFloat);
   const auto decide = [delta = *delta](const storage::KeyState& current, std::int64_t) -> Result<std::optional<Mutation>> {

@@ -275,6 +275,7 @@ void append(Context& context) {
 }
 
 void setrange(Context& context) {
+  if (!takes_strings(context, context.args[1])) return;
   std::int64_t offset = 0;
   if (!read_integer(context.reply, context.args[2], offset)) return;
   if (offset < 0) return context.reply.error("ERR offset is out of range");

@@ -282,7 +282,9 @@ struct PostgresStorage::Gathering {
       if (part) {
         for (std::size_t i = 0; i < places.size(); ++i) reply.states[places[i]] = std::move(part->states[i]);
         for (auto& [place, fault] : part->faults) reply.faults.emplace_back(places[place], std::move(fault));
-        reply.database_ms = reply.database_ms == 0 ? part->database_ms : std::min(reply.database_ms, part->database_ms);
+        if (reply.database_ms == 0 || (part->database_ms > 0 && part->database_ms < reply.database_ms)) {
+          reply.database_ms = part->database_ms;
+        }
       } else if (!error) {
         error = std::move(part).error();
       }
