@@ -8,12 +8,6 @@
 namespace freshet::storage::postgres::schema_text {
 
 const char* const kRows = R"sql(
-CREATE OR REPLACE FUNCTION freshet.framed(row_key text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  SELECT chr(31) || CASE WHEN row_key ~ ('[' || chr(30) || chr(31) || ']')
-    THEN replace(replace(row_key, chr(30), chr(30) || '0'), chr(31), chr(30) || '1') ELSE row_key END || chr(31)
-$$;
-
 -- The first statement of a transaction that writes rows: from here until it ends, no set_guard of these slots takes place.
 -- Several calls in one transaction add up.
 CREATE OR REPLACE FUNCTION freshet.pass_rows(
@@ -24,10 +18,11 @@ DECLARE
   here text := pg_current_xact_id()::text;
 BEGIN
   PERFORM freshet.check_guards(lock_class, fleet_name, slots, tokens);
-  IF passed IS NULL OR NOT starts_with(passed, here || chr(31)) THEN
+  IF passed IS NULL OR NOT starts_with(passed, here || E'\x1f') THEN
     passed := here;
   END IF;
-  PERFORM set_config('freshet.passed', passed || (SELECT string_agg(freshet.framed(k), '') FROM unnest(row_keys) k), true);
+  PERFORM set_config('freshet.passed', passed || (SELECT string_agg(
+    E'\x1f' || replace(replace(k, E'\x1e', E'\x1e0'), E'\x1f', E'\x1e1') || E'\x1f', '') FROM unnest(row_keys) k), true);
 END
 $$;
 
@@ -47,7 +42,8 @@ BEGIN
   ELSIF pg_advisory_xact_lock_shared(lock_class, at_slot / 64) IS NULL THEN
     RAISE EXCEPTION 'freshet: an advisory lock gave no answer';
   END IF;
-  PERFORM set_config('freshet.passed', pg_current_xact_id()::text || freshet.framed(row_key), true)
+  PERFORM set_config('freshet.passed', pg_current_xact_id()::text
+      || E'\x1f' || replace(replace(row_key, E'\x1e', E'\x1e0'), E'\x1f', E'\x1e1') || E'\x1f', true)
     FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = at_slot / 64
       AND g.first_slot <= at_slot AND g.last_slot >= at_slot AND g.token = guard_token
       AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8);
@@ -79,14 +75,10 @@ BEGIN
 END
 $$;
 
--- What a seal's triggers call: fails unless this transaction has passed the guard of the row's key.
-CREATE OR REPLACE FUNCTION freshet.require_pass(row_key text, table_name text) RETURNS void
-LANGUAGE plpgsql STABLE AS $$
+-- What a seal's triggers say of a row whose key has not passed in this transaction.
+CREATE OR REPLACE FUNCTION freshet.refuse_row(row_key text, table_name text) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-  IF starts_with(current_setting('freshet.passed', true), pg_current_xact_id()::text || chr(31))
-    AND strpos(current_setting('freshet.passed', true), freshet.framed(row_key)) > 0 THEN
-    RETURN;
-  END IF;
   RAISE EXCEPTION 'freshet: % is sealed, and this transaction has not passed the guard of %', table_name, row_key
     USING ERRCODE = 'FR005', HINT = 'Write the row through Freshet, or name its key where the guarded transaction begins.';
 END

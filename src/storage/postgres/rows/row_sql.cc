@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace freshet::storage::postgres {
 namespace {
 
@@ -231,6 +233,12 @@ std::string row_key_sql(const RowText& text, const std::string& row) {
     key += fmt::format(" || {}{}", i == 0 ? "" : "':' || ", value);
   }
   return key;
+}
+
+std::string passed_key_sql(const RowText& text, const std::string& row) {
+  const auto key = row_key_sql(text, row);
+  if (std::all_of(text.parts.begin(), text.parts.end(), is_plain)) return key;
+  return fmt::format("replace(replace({}, E'\\x1e', E'\\x1e0'), E'\\x1f', E'\\x1e1')", key);
 }
 
 }  // namespace freshet::storage::postgres

@@ -65,5 +65,7 @@ std::string row_statement_sql(const RowText& text, const std::vector<std::string
 std::string canonical_key_sql(const RowText& text);
 // The key of a row in SQL: of the columns of `row` (an alias), as a text.
 std::string row_key_sql(const RowText& text, const std::string& row);
+// The same as freshet.pass_rows() notes it: see schema_rows.cc.
+std::string passed_key_sql(const RowText& text, const std::string& row);
 
 }  // namespace freshet::storage::postgres

@@ -35,15 +35,24 @@ std::string key_columns(const RowText& text, const char* row) {
   return columns;
 }
 
+// Whether the key is among those that passed in this transaction; not true if the setting is another one's, or none. It is
+// written out twice: calling a function for it would cost more than the rest of the trigger.
+std::string has_passed(const std::string& key) {
+  return fmt::format("(strpos(current_setting('freshet.passed', true), E'\\x1f' || {} || E'\\x1f') > 0 AND starts_with("
+                     "current_setting('freshet.passed', true), pg_current_xact_id()::text || E'\\x1f')) IS TRUE", key);
+}
+
 std::string seal_body(const RowText& text) {
-  const auto table = quoted_text(text.table);
+  const auto old_key = row_key_sql(text, "OLD");
+  const auto new_key = row_key_sql(text, "NEW");
   return fmt::format(
       "BEGIN\n"
-      "  IF TG_OP <> 'INSERT' THEN\n    PERFORM freshet.require_pass({0}, {2});\n  END IF;\n"
-      "  IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND ({3}) IS DISTINCT FROM ({4}) THEN\n"
-      "    PERFORM freshet.require_pass({1}, {2});\n  END IF;\n"
+      "  IF TG_OP <> 'INSERT' AND NOT {0} THEN\n    PERFORM freshet.refuse_row({1}, {6});\n  END IF;\n"
+      "  IF (TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND ({4}) IS DISTINCT FROM ({5})) AND NOT {2} THEN\n"
+      "    PERFORM freshet.refuse_row({3}, {6});\n  END IF;\n"
       "  RETURN NULL;\nEND",
-      row_key_sql(text, "OLD"), row_key_sql(text, "NEW"), table, key_columns(text, "OLD"), key_columns(text, "NEW"));
+      has_passed(passed_key_sql(text, "OLD")), old_key, has_passed(passed_key_sql(text, "NEW")), new_key,
+      key_columns(text, "OLD"), key_columns(text, "NEW"), quoted_text(text.table));
 }
 
 std::string version_body(const RowText& text) {
