@@ -87,6 +87,13 @@ class GuardedCollection {
   // Writes as one transaction. Tokens, operation id and attempt deadlines are filled in here.
   void write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              storage::Callback<storage::WriteReply> done);
+  // The same of a transaction that holds its keys' locks: only if this node has owned every key of
+  // `locks` ever since they were taken. The keys that it does not write are still what it read when it is applied.
+  void write(std::vector<storage::Mutation> mutations, std::shared_ptr<KeyLocks> locks, base::Nanoseconds deadline,
+             storage::Callback<storage::WriteReply> done);
+  // Takes the keys' locks (ascending, distinct): waits until nobody else writes them, and lets nobody begin. Writes that
+  // wait meanwhile go on when the locks end. Errors: deadline_exceeded, unavailable.
+  void lock(std::vector<std::string> keys, base::Nanoseconds deadline, storage::Callback<std::shared_ptr<KeyLocks>> done);
 
   // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
   // Nullopt: it does not own the key. For what has no versions to compare: keys that storage does not remember.
@@ -111,6 +118,12 @@ class GuardedCollection {
   void note_database_clock(std::int64_t database_ms);
   void follow_database_clock();
 
+  // locking.cc
+  friend class KeyLocks;
+  void take_next(const std::shared_ptr<KeyLocks>& locks);
+  std::vector<std::function<void()>> next_of(KeyOperations& operations);
+  void release(const KeyLocks& locks);
+
   // reading.cc
   void read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
   bool join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
@@ -119,9 +132,12 @@ class GuardedCollection {
                           std::function<void(const Result<ReadAnswer>&)> done);
 
   // writing.cc
+  void begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
+             storage::Callback<storage::WriteReply> done);
   void start(const WriteRef& write);
+  void wait_for_guard(const WriteRef& write, base::Slot slot);
   bool register_parts(const WriteRef& write);
-  bool register_part(WritePart& part);
+  bool register_part(WritePart& part, const KeyLocks* locks);
   bool hold_back(const WriteRef& write, const WritePart& part);
   void send(const WriteRef& write);
   void on_written(const WriteRef& write, Result<storage::WriteReply> reply);

@@ -68,15 +68,28 @@ struct WriteGroup {
   std::optional<storage::KeyState> newest;   // By version, among the outcomes so far.
 };
 
+// Locks on keys that one transaction holds, or waits for: consistency/key_locks.h.
+class KeyLocks;
+
 struct KeyOperations {
   std::vector<std::shared_ptr<Fill>> fills;
   std::vector<WritePart*> writes;
   int unknown = 0;                                // Of `writes`: those whose outcome is being found out.
+  const KeyLocks* locked_by = nullptr;            // Others' writes wait meanwhile.
+  std::deque<std::shared_ptr<KeyLocks>> lockers;  // They wait until no write is in flight. Later writes wait behind them.
   WriteGroup group;
   storage::Version tombstone = 0;                 // Of the last delete, if that is what storage holds; else 0.
   std::deque<std::function<void()>> held;         // Writes held back until then.
 
-  bool idle() const { return fills.empty() && writes.empty() && held.empty(); }
+  // Whether a write, of the transaction that holds `locks` (null: of none), may be sent.
+  bool admits(const KeyLocks* locks) const {
+    if (unknown > 0) return false;
+    return locked_by != nullptr ? locked_by == locks : lockers.empty();
+  }
+  bool may_be_locked() const { return locked_by == nullptr && writes.empty() && unknown == 0; }
+  bool idle() const {
+    return fills.empty() && writes.empty() && held.empty() && locked_by == nullptr && lockers.empty();
+  }
 };
 
 // One shard of the map from keys to their operations.

@@ -45,6 +45,9 @@ void GuardedCollection::find_out(const WriteRef& write, bool owned) {
   for (const auto& part : write->parts) keys.push_back(part.key);
   storage_.read(std::move(keys), write->deadline, [this, write, owned](Result<storage::ReadReply> reply) {
     if (!reply) return give_up(write, "storage did not say whether it landed (" + reply.error().what + ")");
+    if (!reply->faults.empty()) {
+      return give_up(write, "storage did not say whether it landed (" + reply->faults.front().second.what + ")");
+    }
     conclude(write, reply->states, owned);
   });
 }
@@ -93,10 +96,12 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
   settle_all(write, false, true);
   if (landed == Landed::no) return start(write);  // Fenced and not there: it never happened.
   storage::WriteReply reply;
-  for (std::size_t i = 0; i < states.size(); ++i) {
-    if (is_row(write->parts[i].key)) {
-      reply.push_back(row_outcome(write->mutations[i], write->parts[i], states[i]));
-    } else if (states[i].operation != write->operation) {
+  for (std::size_t i = 0; i < write->mutations.size(); ++i) {
+    const auto& part = write->parts[write->part_of[i]];
+    const auto& state = states[write->part_of[i]];
+    if (is_row(part.key)) {
+      reply.push_back(row_outcome(write->mutations[i], part, state));
+    } else if (state.operation != write->operation) {
       reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
                                 "read the key to see"));
     } else if (write->mutations[i].want_before) {
@@ -104,7 +109,7 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
                                 "the write was applied, but the answer with the value before was lost",
                                 "do not send it again"));
     } else {
-      reply.push_back(storage::MutationOutcome{true, states[i], std::nullopt});
+      reply.push_back(storage::MutationOutcome{true, state, std::nullopt});
     }
   }
   write->done(std::move(reply));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "consistency/guarded_collection.h"
+#include "consistency/key_locks.h"
 
 namespace freshet::consistency {
 
@@ -11,7 +12,11 @@ struct GuardedCollection::Write {
   base::Nanoseconds deadline = 0;
   storage::Callback<storage::WriteReply> done;
   storage::OperationId operation;
-  std::vector<WritePart> parts;  // One a mutation; registered from register_parts until they are settled.
+  std::vector<WritePart> parts;  // One a key; registered from register_parts until they are settled.
+  std::vector<std::size_t> part_of;  // Each mutation's.
+  // Of a transaction: its locks, and the keys that it has read and does not write.
+  std::shared_ptr<KeyLocks> locks;
+  std::vector<WritePart> read_parts;
   int attempts = 0;
 };
 

@@ -3,18 +3,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <unordered_map>
+
 namespace freshet::consistency {
+namespace {
+
+WritePart part_of_key(const std::string& key) {
+  return {key, base::hash_of(key), base::slot_of(key), nullptr, false, {}};
+}
+
+}  // namespace
 
 void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
                               storage::Callback<storage::WriteReply> done) {
-  counters_.writes.fetch_add(1, std::memory_order_relaxed);
   auto write = std::make_shared<Write>();
+  write->all_or_nothing = all_or_nothing;
+  begin(write, std::move(mutations), deadline, std::move(done));
+}
+
+void GuardedCollection::write(std::vector<storage::Mutation> mutations, std::shared_ptr<KeyLocks> locks,
+                              base::Nanoseconds deadline, storage::Callback<storage::WriteReply> done) {
+  auto write = std::make_shared<Write>();
+  for (const auto& key : locks->keys()) {
+    const bool is_written = std::any_of(mutations.begin(), mutations.end(), [&](const auto& m) { return m.key == key; });
+    if (!is_written) write->read_parts.push_back(part_of_key(key));
+  }
+  write->locks = std::move(locks);
+  begin(write, std::move(mutations), deadline, std::move(done));
+}
+
+void GuardedCollection::begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
+                              storage::Callback<storage::WriteReply> done) {
+  counters_.writes.fetch_add(1, std::memory_order_relaxed);
+  std::unordered_map<std::string_view, std::size_t> places;
   write->parts.reserve(mutations.size());
   for (const auto& mutation : mutations) {
-    write->parts.push_back({mutation.key, base::hash_of(mutation.key), base::slot_of(mutation.key), nullptr, false, {}});
+    const auto [place, is_new] = places.try_emplace(mutation.key, write->parts.size());
+    if (is_new) write->parts.push_back(part_of_key(mutation.key));
+    write->part_of.push_back(place->second);
   }
   write->mutations = std::move(mutations);
-  write->all_or_nothing = all_or_nothing;
   write->deadline = deadline;
   write->done = std::move(done);
   start(write);
@@ -38,28 +67,41 @@ void GuardedCollection::start(const WriteRef& write) {
 bool GuardedCollection::register_parts(const WriteRef& write) {
   for (std::size_t i = 0; i < write->parts.size(); ++i) {
     auto& part = write->parts[i];
-    if (register_part(part)) continue;
+    if (register_part(part, write->locks.get())) continue;
     // Never sent: the keys registered so far are let go, before anybody else can start this write again. That they were
     // evicted and marked overlapped costs a fill.
     for (std::size_t j = 0; j < i; ++j) settle(write->parts[j], nullptr, true, false);
     if (hold_back(write, part)) return false;
     --write->attempts;
-    guards_.wait(part.slot, write->deadline, [this, write](Result<GuardRef> guard) {
-      guard ? start(write) : write->done(std::move(guard).error());
-    });
+    wait_for_guard(write, part.slot);
+    return false;
+  }
+  for (auto& part : write->read_parts) {
+    part.guard = guards_.current(part.slot, base::now());
+    if (part.guard) continue;
+    settle_all(write, true, false);
+    --write->attempts;
+    wait_for_guard(write, part.slot);
     return false;
   }
   return true;
 }
 
-// False: there is no guard, or a write of the key has an outcome that is being found out.
-bool GuardedCollection::register_part(WritePart& part) {
+// The write starts again once the slot has a guard.
+void GuardedCollection::wait_for_guard(const WriteRef& write, base::Slot slot) {
+  guards_.wait(slot, write->deadline, [this, write](Result<GuardRef> guard) {
+    guard ? start(write) : write->done(std::move(guard).error());
+  });
+}
+
+// False: there is no guard, a write of the key has an outcome that is being found out, or another one holds its lock.
+bool GuardedCollection::register_part(WritePart& part, const KeyLocks* locks) {
   auto& shard = shard_of(part.hash);
   std::lock_guard lock(shard.mutex);
   auto& operations = shard.at(part.key);
   part.guard = guards_.current(part.slot, base::now());
   part.overlapped = false;
-  if (operations.unknown == 0 && part.guard) {
+  if (operations.admits(locks) && part.guard) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
@@ -88,7 +130,7 @@ bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) 
     auto& shard = shard_of(part.hash);
     std::lock_guard lock(shard.mutex);
     auto* operations = shard.find(part.key);
-    if (!operations || operations->unknown == 0) return false;
+    if (!operations || operations->admits(write->locks.get())) return false;
     full = operations->held.size() >= limits_.held_writes_max;
     if (!full) {
       --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
@@ -105,7 +147,7 @@ bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) 
   loop_.after(std::max<base::Nanoseconds>(write->deadline - base::now(), 0), [write, taken] {
     if (taken->exchange(true)) return;
     write->done(Error::of(ErrorCode::deadline_exceeded,
-                          "another write's outcome was not found out within the deadline; nothing was written", "retry"));
+                          "another write held the key until the deadline; nothing was written", "retry"));
   });
   return true;
 }
@@ -117,7 +159,10 @@ void GuardedCollection::send(const WriteRef& write) {
   request.operation = write->operation;
   request.all_or_nothing = write->all_or_nothing;
   request.mutations = write->mutations;
-  for (std::size_t i = 0; i < write->parts.size(); ++i) request.mutations[i].token = write->parts[i].guard->token();
+  for (std::size_t i = 0; i < request.mutations.size(); ++i) {
+    request.mutations[i].token = write->parts[write->part_of[i]].guard->token();
+  }
+  for (const auto& part : write->read_parts) request.also.push_back({part.key, part.guard->token()});
   // An attempt gets half of the time that is left: if its answer is lost, the other half serves to find its outcome.
   request.deadline = write->deadline == base::kForever ? write->deadline : now + (write->deadline - now) / 2;
   storage_.write(std::move(request),
@@ -131,6 +176,7 @@ void GuardedCollection::on_written(const WriteRef& write, Result<storage::WriteR
       counters_.guard_mismatches.fetch_add(1, std::memory_order_relaxed);
       std::vector<std::pair<base::Slot, GuardRef>> refused;
       for (const auto& part : write->parts) refused.emplace_back(part.slot, part.guard);
+      for (const auto& part : write->read_parts) refused.emplace_back(part.slot, part.guard);
       settle_all(write, true, false);
       for (const auto& [slot, guard] : refused) guards_.renew(slot, guard);
       return start(write);
@@ -144,10 +190,11 @@ void GuardedCollection::on_written(const WriteRef& write, Result<storage::WriteR
 }
 
 void GuardedCollection::on_applied(const WriteRef& write, storage::WriteReply reply) {
-  for (std::size_t i = 0; i < write->parts.size(); ++i) {
-    const storage::KeyState* state = reply[i] ? &reply[i]->after : nullptr;
-    settle(write->parts[i], state, true, false);
+  std::vector<const storage::KeyState*> states(write->parts.size(), nullptr);
+  for (std::size_t i = 0; i < reply.size(); ++i) {
+    states[write->part_of[i]] = reply[i] && reply[i]->after_known ? &reply[i]->after : nullptr;
   }
+  for (std::size_t i = 0; i < write->parts.size(); ++i) settle(write->parts[i], states[i], true, false);
   write->done(std::move(reply));
 }
 
@@ -156,7 +203,7 @@ void GuardedCollection::settle_all(const WriteRef& write, bool definite, bool wa
 }
 
 void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown) {
-  std::deque<std::function<void()>> released;
+  std::vector<std::function<void()>> released;
   {
     auto& shard = shard_of(part.hash);
     std::lock_guard lock(shard.mutex);
@@ -165,7 +212,7 @@ void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, 
     auto settled = end_write(operations, part, state, definite);
     if (!protections_.overlapped && state) settled = {*state, part.guard->slice()};
     if (settled.cache) cache_write(part, settled);
-    if (operations.unknown == 0) released.swap(operations.held);
+    released = next_of(operations);
     if (settled.cache) operations.tombstone = settled.cache->present ? 0 : settled.cache->version;
     leave_if_idle(shard, part.key, operations);
   }

@@ -111,16 +111,25 @@ struct MutationOutcome {
   // False: the condition failed, or `expire` found nothing due. An unconditional erase of an absent key is applied: it
   // leaves a tombstone.
   bool applied = false;
-  KeyState after;                    // What storage holds now (applied or not), value included.
+  KeyState after;                    // What storage holds now (applied or not), value included: see after_known.
   // If asked for. A record past its deadline shows as absent here, with its version: the caller cannot judge by the write's
   // own clock.
   std::optional<KeyState> before;
+  bool after_known = true;           // False: nobody looked what it holds.
 };
 
-// A write of one or more keys (distinct, at most kBatchKeysMax): one transaction. Every token is checked; if one does not
-// match nothing is applied and the call fails with guard_mismatch.
+// A key that a transaction has read, and under which guard it still is what it was.
+struct CheckedKey {
+  std::string key;
+  Token token;
+};
+
+// A write of one or more keys (at most kBatchKeysMax; distinct, but for rows, whose mutations are made in their order): one
+// transaction. Every token is checked; if one does not match nothing is applied and the call fails with guard_mismatch.
 struct WriteRequest {
   std::vector<Mutation> mutations;
+  // Checked like the mutations' own tokens; their keys count as passed, where a table is sealed.
+  std::vector<CheckedKey> also;
   OperationId operation;             // Fresh for each logical write; the same when a write is sent again.
   bool all_or_nothing = false;       // If one condition fails, no mutation is applied (MSETNX).
   base::Nanoseconds deadline = base::kForever;  // On base::now()'s clock.

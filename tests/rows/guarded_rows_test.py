@@ -146,6 +146,15 @@ class GuardedRows(unittest.TestCase):
         self.refused("WRONGTYPE", "INCRBYFLOAT", "users:1", "1")
         self.refused("WRONGTYPE", "HSET", "pair", "field", "value")
 
+    def test_a_refused_write_says_nothing_about_its_keys(self):
+        client = self.client
+        client.hset("plain:1", "n", 11)
+        client.set("pair", "2")
+        self.assertEqual(client.msetnx({"plain:1": "{}", "plain:2": "{}"}), False)
+        self.assertEqual(client.msetnx({"plain:1": "{}", "pair": "3"}), False)
+        self.assertEqual(client.hget("plain:1", "n"), "11")
+        self.assertEqual(client.get("pair"), "2")
+
     def test_a_hit_needs_no_database(self):
         client = self.client
         client.hset("users:1", "age", 7)

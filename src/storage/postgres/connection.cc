@@ -194,10 +194,13 @@ void Connection::take_result(Rows rows) {
   if (call.done) call.done(std::move(call.reply));
 }
 
+// Behind the last statement's result there may be one more: an error of the commit itself (a constraint that was deferred).
 void Connection::take_call_result(InFlight& call, Rows rows) {
-  if (call.expected.empty()) return;
-  const auto preparing = std::move(call.expected.front());
-  call.expected.pop_front();
+  std::optional<std::string> preparing;
+  if (!call.expected.empty()) {
+    preparing = std::move(call.expected.front());
+    call.expected.pop_front();
+  }
   if (succeeded(rows.get())) {
     if (preparing) return;
     if (call.reply.rows) call.reply.earlier.push_back(std::move(call.reply.rows));

@@ -2,6 +2,11 @@
 // and what the table finally holds.
 #include "storage/postgres/guarded/row_database.h"
 
+#include <fmt/format.h>
+
+#include <atomic>
+#include <thread>
+
 namespace freshet::storage::postgres {
 namespace {
 
@@ -152,6 +157,103 @@ TEST_F(GuardedRows, what_before_and_after_triggers_leave_is_what_a_write_says) {
   EXPECT_EQ(changed("users:1", {set("name", "bob")}), R"({"id":1,"name":"BOB","seen":2,"note":"noted"})");
 }
 
+TEST_F(GuardedRows, what_fails_at_the_commit_is_not_acknowledged) {
+  make("CREATE TABLE parents (id int PRIMARY KEY);"
+       "CREATE TABLE users (id int PRIMARY KEY, p int REFERENCES parents DEFERRABLE INITIALLY DEFERRED, "
+       "n int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO users VALUES (1, NULL, 1)", {guarded("users", "users")});
+  EXPECT_NE(changed("users:2", {set("p", "99")}).find("violates foreign key constraint"), std::string::npos);
+  EXPECT_NE(changed("users:2", {set("n", "1")}).find("duplicate key"), std::string::npos);
+  EXPECT_EQ(read("users:2"), "(absent)");
+}
+
+// Without a table's own deferred constraints nothing is looked at after the statement: the error comes with the sync.
+TEST_F(GuardedRows, an_error_of_the_commit_itself_is_an_error) {
+  make("CREATE TABLE users (id int PRIMARY KEY, n int);", {guarded("users", "users")});
+  EXPECT_EQ(changed("users:1", {set("n", "1")}), R"({"id":1,"n":1})");
+  sql("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not at the commit'; END $$");
+  sql("CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+      "EXECUTE FUNCTION fail()");
+  const auto outcome = write(change("users:1", {set("n", "2")}));
+  ASSERT_FALSE(outcome);
+  EXPECT_NE(outcome.error().what.find("not at the commit"), std::string::npos);
+  EXPECT_EQ(read("users:1"), R"({"id":1,"n":1})");
+}
+
+TEST_F(GuardedRows, updates_that_a_trigger_suppresses_succeed) {
+  make("CREATE TABLE users (id int PRIMARY KEY, n int);"
+       "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+       "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+       "CREATE TABLE sink (id int PRIMARY KEY, n int);"
+       "CREATE TRIGGER t BEFORE INSERT ON sink FOR EACH ROW EXECUTE FUNCTION swallow();",
+       {guarded("users", "users"), guarded("sink", "sink")});
+  EXPECT_EQ(changed("users:1", {set("n", "1")}), R"({"id":1,"n":1})");
+  EXPECT_EQ(changed("users:1", {set("n", "1")}), R"({"id":1,"n":1})");
+  EXPECT_EQ(changed("sink:1", {set("n", "1")}), "(absent)");
+}
+
+TEST_F(GuardedRows, the_writers_search_path_does_not_decide_what_the_seal_means) {
+  make("CREATE TABLE users (id int PRIMARY KEY, n int)", {guarded("users", "users")});
+  sql("CREATE SCHEMA mallory; CREATE FUNCTION mallory.strpos(text, text) RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+      "CREATE FUNCTION mallory.current_setting(text, boolean) RETURNS text LANGUAGE sql AS "
+      "'SELECT pg_current_xact_id()::text || chr(31)'");
+  EXPECT_EQ(sql("SET search_path = mallory, pg_catalog, public; INSERT INTO users VALUES (1, 1)").substr(0, 5), "FR005");
+}
+
+TEST_F(GuardedRows, versions_begin_above_what_the_column_holds) {
+  auto spec = guarded("users", "users");
+  spec.version_column = "version";
+  make("CREATE TABLE users (id int PRIMARY KEY, n int, version bigint); INSERT INTO users VALUES (1, 1, 1700000000000)",
+       {spec});
+  EXPECT_GT(write(change("users:1", {set("n", "2")}))->after.version, 1700000000000u);
+  spec.exclusive_writer = true;
+  make("", {spec});
+  const auto first = write(change("users:1", {set("n", "2")}))->after.version;
+  EXPECT_GT(first, 1700000000001u) << "without a seal Freshet draws them itself";
+  EXPECT_GT(write(change("users:2", {set("n", "2")}))->after.version, first);
+}
+
+TEST_F(GuardedRows, a_seal_is_not_taken_away_while_somebody_serves) {
+  make("CREATE TABLE users (id int PRIMARY KEY, n int)", {guarded("users", "users")});
+  sql("SELECT freshet.swap_lease('default', NULL, NULL, NULL, 'other', 1, 1, 400)");
+  std::atomic<bool> stopping = false;
+  std::thread other([&] {
+    SqlSession session(url_);
+    for (int counter = 1; !stopping; ++counter) {
+      session.run(fmt::format("SELECT freshet.swap_lease('default', 'other', 1, {}, 'other', 1, {}, 400)", counter,
+                              counter + 1));
+    }
+  });
+  auto spec = guarded("users", "users");
+  spec.exclusive_writer = true;
+  EXPECT_NE(refusal("", {spec}).what.find("cannot be changed while another process serves"), std::string::npos);
+  EXPECT_NE(refusal("", {guarded("people", "users")}).what.find("cannot be changed"), std::string::npos);
+  stopping = true;
+  other.join();
+  make("", {spec});
+  EXPECT_EQ(sql("INSERT INTO users VALUES (1, 1)"), "") << "the other is gone for a whole lease";
+}
+
+TEST_F(GuardedRows, keys_of_every_allowed_type_pass_their_own_seal) {
+  make("CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small AS int CHECK (VALUE < 100);"
+       "CREATE TABLE a (k real PRIMARY KEY, n int); CREATE TABLE b (k double precision PRIMARY KEY, n int);"
+       "CREATE TABLE c (k char(5) PRIMARY KEY, n int); CREATE TABLE d (k timestamptz PRIMARY KEY, n int);"
+       "CREATE TABLE e (k bytea PRIMARY KEY, n int); CREATE TABLE f (k uuid PRIMARY KEY, n int);"
+       "CREATE TABLE g (k mood PRIMARY KEY, n int); CREATE TABLE h (k small PRIMARY KEY, n int);"
+       "CREATE TABLE i (k text, l text, n int, PRIMARY KEY (k, l)); CREATE TABLE j (k date PRIMARY KEY, n int);"
+       "CREATE TABLE l (k bool PRIMARY KEY, n int)",
+       {guarded("a", "a"), guarded("b", "b"), guarded("c", "c"), guarded("d", "d"), guarded("e", "e"), guarded("f", "f"),
+        guarded("g", "g"), guarded("h", "h"), guarded("i", "i"), guarded("j", "j"), guarded("l", "l")});
+  sql("ALTER DATABASE " + freshet::testing::database_of(url_) + " SET timezone = 'Asia/Tokyo'");
+  for (const std::string key : {"a:0.1", "a:0", "b:-1.5e+30", "c:ab   ", "d:2024-01-02 03:04:05+00", "e:\\x00ff",
+                                "f:11111111-2222-3333-4444-555555555555", "g:happy", "h:7", "i:x\\:y:\\\\z",
+                                "i:\x1f:\x1e" "0", "j:2024-02-29", "l:t"}) {
+    const auto outcome = write(change(key, {set("n", "1")}));
+    ASSERT_TRUE(outcome) << key << ": " << outcome.error().what << "; " << outcome.error().remedy;
+    EXPECT_TRUE(write(change(key, {add("n", "1")}))) << key;
+    EXPECT_NE(read(key).find("\"n\":2"), std::string::npos) << read(key);
+  }
+}
+
 TEST_F(GuardedRows, a_trigger_may_swallow_a_write) {
   make("CREATE TABLE users (id int PRIMARY KEY, n int); INSERT INTO users VALUES (1, 1);"
        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
@@ -295,6 +397,26 @@ TEST_F(GuardedRows, several_rows_and_pairs_are_one_transaction) {
   ASSERT_TRUE(reply) << reply.error().what;
   for (const auto& outcome : *reply) EXPECT_FALSE(outcome->applied);
   EXPECT_EQ(sql("SELECT age FROM users WHERE id = 1"), "1");
+  for (const auto& outcome : *reply) EXPECT_FALSE(outcome->after_known) << "nobody looked";
+}
+
+TEST_F(GuardedRows, a_row_may_be_changed_several_times_in_one_transaction_and_keys_may_be_checked_only) {
+  make(kUsers, {guarded("users", "users")});
+  auto erase = change("users:1", {});
+  erase.kind = MutationKind::erase;
+  auto request = request_of({change("users:1", {set("age", "1")}), put("pair", "value", token_),
+                             change("users:1", {add("age", "2")}), erase, change("users:1", {set("name", "Ann")})});
+  request.also.push_back({"users:2", token_});
+  request.also.push_back({"another pair", token_});
+  auto reply = calls().write(request);
+  ASSERT_TRUE(reply) << reply.error().what;
+  EXPECT_EQ(json("users:1", (*reply)[2]->after), R"({"id":1,"name":"new","age":3,"email":null,"amount":null,"twice":6})");
+  EXPECT_GT((*reply)[1]->after.version, 0u);
+  EXPECT_EQ(read("users:1"), R"({"id":1,"name":"Ann","age":null,"email":null,"amount":null,"twice":null})");
+  request.also.back().token = Token::make();
+  reply = calls().write(request);
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::guard_mismatch);
 }
 
 TEST_F(GuardedRows, partitioned_tables_are_sealed_in_every_partition) {

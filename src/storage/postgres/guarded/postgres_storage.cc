@@ -360,24 +360,25 @@ void PostgresStorage::submit_read(std::shared_ptr<ReadCall> call, std::vector<st
 }
 
 void PostgresStorage::write(WriteRequest request, Callback<WriteReply> done) {
-  if (auto fault = fault_of(request)) return done(std::move(*fault));
+  const auto concerns_rows = [this](const Mutation& each) { return rows_->find(each.key) || !each.cells.empty(); };
+  if (auto fault = fault_of(request, concerns_rows)) return done(std::move(*fault));
   auto call = std::make_shared<WriteCall>();
   call->doing = "a write";
   call->deadline = request.deadline;
   call->request = std::move(request);
   call->on_loss = OnLoss::unknown;
-  const auto concerns_rows = [this](const Mutation& each) { return rows_->find(each.key) || !each.cells.empty(); };
-  if (std::any_of(call->request.mutations.begin(), call->request.mutations.end(), concerns_rows)) {
-    auto rows = RowTransaction::make(call->request, *rows_);
-    if (!rows) return done(std::move(rows).error());
-    call->rows = *std::move(rows);
+  const auto& mutations = call->request.mutations;
+  if (!call->request.also.empty() || std::any_of(mutations.begin(), mutations.end(), concerns_rows)) {
+    auto transaction = WriteTransaction::make(call->request, *rows_);
+    if (!transaction) return done(std::move(transaction).error());
+    call->transaction = *std::move(transaction);
     call->bytes = bytes_of(call->request);
   } else {
     prepare_write(*call, lanes_->options());
   }
   call->done = [done = std::move(done), write = call.get()](Answer answer) {
     if (answer.error) return done(std::move(*answer.error));
-    if (write->row_reply) return done(std::move(*write->row_reply));
+    if (write->transaction_reply) return done(std::move(*write->transaction_reply));
     done(decode_write(*write, answer.rows.get()));
   };
   lanes_->submit(lanes_->writes(), std::move(call));

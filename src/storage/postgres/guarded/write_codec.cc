@@ -24,12 +24,14 @@ std::int64_t expiry_ms_of(const Expiry& expiry) {
   return expiry.mode == Expiry::Mode::at ? std::max<std::int64_t>(expiry.ms, 1) : expiry.ms;
 }
 
-bool is_plain_put(const WriteRequest& request) {
-  if (request.mutations.size() != 1) return false;
-  const auto& mutation = request.mutations.front();
+bool is_plain_put(const Mutation& mutation) {
   return mutation.kind == MutationKind::put && mutation.condition == Condition::none && !mutation.want_before &&
          mutation.key.size() <= kPlainKeyBytesMax &&
          mutation.expiry.mode != Expiry::Mode::keep;
+}
+
+bool is_plain_put(const WriteRequest& request) {
+  return request.mutations.size() == 1 && is_plain_put(request.mutations.front());
 }
 
 // The parameters that freshet.put and freshet.put_for share.
@@ -126,7 +128,7 @@ Parameters encode_batch(const WriteRequest& request, const PostgresOptions& opti
   return parameters;
 }
 
-std::optional<Error> fault_of(const WriteRequest& request) {
+std::optional<Error> fault_of(const WriteRequest& request, const std::function<bool(const Mutation&)>& may_repeat) {
   const auto invalid = [](std::string what) { return Error::of(ErrorCode::invalid_argument, std::move(what)); };
   if (request.mutations.empty()) return invalid("a write without a mutation");
   if (request.mutations.size() > kBatchKeysMax) {
@@ -142,7 +144,8 @@ std::optional<Error> fault_of(const WriteRequest& request) {
       return invalid(fmt::format("a value of {} bytes; the limit is {}", mutation.value.size(), kValueBytesMax));
     }
     bytes += mutation.key.size() + mutation.value.size();
-    if (request.mutations.size() > 1 && !keys.insert(mutation.key).second) return invalid("a write names a key twice");
+    const bool repeated = request.mutations.size() > 1 && !keys.insert(mutation.key).second;
+    if (repeated && !may_repeat(mutation)) return invalid("a write names a key twice");
   }
   if (bytes > kWriteBytesMax) return invalid(fmt::format("a write of {} bytes; the limit is {}", bytes, kWriteBytesMax));
   return {};
@@ -187,11 +190,23 @@ Parameters encode_puts(std::vector<WriteCallPointer>& calls, const PostgresOptio
   std::sort(calls.begin(), calls.end(), [](const auto& left, const auto& right) {
     return left->request.mutations.front().key < right->request.mutations.front().key;
   });
+  std::vector<Put> puts;
+  for (const auto& call : calls) puts.push_back({&call->request.mutations.front(), call->request.operation});
+  return encode_puts(puts, options);
+}
+
+bool are_plain_puts(const std::vector<Mutation>& mutations) {
+  return std::all_of(mutations.begin(), mutations.end(), [](const Mutation& mutation) {
+    return is_plain_put(mutation) && mutation.expiry.mode != Expiry::Mode::after;
+  });
+}
+
+Parameters encode_puts(const std::vector<Put>& puts, const PostgresOptions& options) {
   std::set<int> cells;
   ArrayBuilder cell_array(oid::kInt4), slots(oid::kInt4), tokens(oid::kUuid), keys(oid::kBytea), positions(oid::kInt8),
       values(oid::kBytea), operations(oid::kUuid), expiries(oid::kInt8);
-  for (const auto& call : calls) {
-    const auto& mutation = call->request.mutations.front();
+  for (const auto& [put, operation] : puts) {
+    const auto& mutation = *put;
     const auto position = position_of(mutation.key);
     const auto slot = static_cast<base::Slot>(position >> 48);
     cells.insert(base::cell_of(slot));
@@ -200,7 +215,7 @@ Parameters encode_puts(std::vector<WriteCallPointer>& calls, const PostgresOptio
     keys.add(mutation.key);
     positions.add(encoded(signed_of(position)));
     values.add(mutation.value);
-    operations.add(encoded(call->request.operation));
+    operations.add(encoded(operation));
     expiries.add(encoded(mutation.expiry.mode == Expiry::Mode::clear ? 0 : expiry_ms_of(mutation.expiry)));
   }
   for (const auto cell : cells) cell_array.add(encoded(static_cast<std::int32_t>(cell)));

@@ -1,11 +1,12 @@
 // WriteRequests as parameters of the functions of schema freshet, and their rows as WriteReplies. May use storage.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "storage/postgres/guarded/row_transaction.h"
+#include "storage/postgres/guarded/write_transaction.h"
 #include "storage/postgres/lane.h"
 #include "storage/postgres/options.h"
 #include "storage/storage.h"
@@ -21,14 +22,14 @@ struct WriteCall final : Call {
   bool may_merge = false;
   // If it travelled with others: set before `done` is called without an error. Else the answer's rows tell.
   std::optional<Version> merged_version;
-  // With rows among its keys: its statements, and then its reply.
-  std::unique_ptr<RowTransaction> rows;
-  std::optional<Result<WriteReply>> row_reply;
+  // Of several statements: with rows among its keys, or keys that are only checked. And then its reply.
+  std::unique_ptr<WriteTransaction> transaction;
+  std::optional<Result<WriteReply>> transaction_reply;
 };
 using WriteCallPointer = std::shared_ptr<WriteCall>;
 
-// What is wrong with the request itself, if anything.
-std::optional<Error> fault_of(const WriteRequest& request);
+// What is wrong with the request itself, if anything. `may_repeat`: whether a mutation's key may be another's too.
+std::optional<Error> fault_of(const WriteRequest& request, const std::function<bool(const Mutation&)>& may_repeat);
 
 // freshet.write's, for key-value mutations.
 Parameters encode_batch(const WriteRequest& request, const PostgresOptions& options);
@@ -46,6 +47,15 @@ void prepare_write(WriteCall& call, const PostgresOptions& options);
 void encode_put(WriteCall& call, const PostgresOptions& options);
 // freshet.put_many's, for calls that may merge. Sorts them by key.
 Parameters encode_puts(std::vector<WriteCallPointer>& calls, const PostgresOptions& options);
+
+// freshet.put_many's, for unconditional puts whose deadlines, if any, are moments.
+struct Put {
+  const Mutation* mutation;
+  OperationId operation;
+};
+bool are_plain_puts(const std::vector<Mutation>& mutations);
+// `puts`: ascending by key.
+Parameters encode_puts(const std::vector<Put>& puts, const PostgresOptions& options);
 
 WriteReply decode_write(const WriteCall& call, const PGresult* rows);
 

@@ -25,7 +25,7 @@ void WriteLane::dispatch(Connection& connection) {
                    ? gather()
                    : Batch{std::static_pointer_cast<WriteCall>(Lane::take())};
   if (batch.size() > 1) return send_merged(std::move(batch), connection);
-  if (batch.front()->rows) return send_rows(batch.front(), connection);
+  if (batch.front()->transaction) return send_transaction(batch.front(), connection);
   auto& call = *batch.front();
   if (call.may_merge) encode_put(call, storage_options_);
   send(batch.front(), connection);
@@ -49,28 +49,28 @@ WriteLane::Batch WriteLane::gather() {
   return batch;
 }
 
-void WriteLane::send_rows(const WriteCallPointer& call, Connection& connection) {
+void WriteLane::send_transaction(const WriteCallPointer& call, Connection& connection) {
   call->connection = &connection;
-  connection.send(call->rows->steps(storage_options_), [this, call, &connection](Reply reply) {
-    on_rows(call, connection, std::move(reply));
+  connection.send(call->transaction->steps(storage_options_), [this, call, &connection](Reply reply) {
+    on_transaction(call, connection, std::move(reply));
     pump();
   });
 }
 
-void WriteLane::on_rows(const WriteCallPointer& call, Connection& connection, Reply reply) {
+void WriteLane::on_transaction(const WriteCallPointer& call, Connection& connection, Reply reply) {
   if (reply.error) judge_session(connection, *reply.error);
   if (!reply.rows && !reply.error) return lose(call, reply.lost);
   if (call->state == Call::State::finished) return;
   std::optional<Result<WriteReply>> told;
   if (reply.rows) {
-    told = call->rows->take(reply);
-  } else if (auto refusal = call->rows->take_error(reply)) {
+    told = call->transaction->take(reply);
+  } else if (auto refusal = call->transaction->take_error(reply)) {
     told = std::move(refusal->tell);
   } else {
     return refuse(call, connection, *reply.error);
   }
   if (!told) return queue_again(call);
-  call->row_reply = std::move(told);
+  call->transaction_reply = std::move(told);
   finish(*call, {});
 }
 

@@ -5,7 +5,8 @@
 // reason, is rolled back, and its writes are sent again, each alone: what one of them suffers concerns no other. One that
 // gets no answer leaves them all with an unknown outcome.
 //
-// A write with rows of tables among its keys travels alone, as several statements of one transaction.
+// A write with rows of tables among its keys, or with keys that are only checked, travels alone, as several statements of
+// one transaction.
 //
 // May use storage.
 #pragma once
@@ -32,8 +33,8 @@ class WriteLane final : public Lane {
   using Batch = std::vector<WriteCallPointer>;
   void dispatch(Connection& connection) override;
   std::size_t in_flight_max() const override;
-  void send_rows(const WriteCallPointer& call, Connection& connection);
-  void on_rows(const WriteCallPointer& call, Connection& connection, Reply reply);
+  void send_transaction(const WriteCallPointer& call, Connection& connection);
+  void on_transaction(const WriteCallPointer& call, Connection& connection, Reply reply);
   // Takes the first call off the queue, and what may travel with it.
   Batch gather();
   void send_merged(Batch batch, Connection& connection);

@@ -55,6 +55,7 @@ class Planner {
     text_.collection = spec_.name;
     text_.table = table_.sql;
     text_.partitioned = table_.is_partitioned();
+    text_.sealed = !spec_.exclusive_writer;
     if (auto declared = add_declared(spec_.version_column, oid::kInt8, "bigint", text_.version); !declared) {
       return declared.error();
     }

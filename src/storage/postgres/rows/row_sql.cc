@@ -13,6 +13,7 @@ using Form = RowStatement::Form;
 
 constexpr const char* kRow = "freshet_t";
 constexpr const char* kOld = "freshet_o";
+constexpr const char* kNextVersion = "pg_catalog.nextval('freshet.version')";
 
 std::string column_of(const std::string& row, const std::string& column) { return row + "." + column; }
 
@@ -65,8 +66,8 @@ class Writer {
         return erase(fmt::format(" AND {} <= pg_catalog.clock_timestamp()", column_of(kRow, text_.expires)));
       case Form::look: break;
     }
-    return fmt::format("SELECT NULL::pg_catalog.text[], {} FROM {} AS {} WHERE {}", cells_of(text_, kRow),
-                       text_.only_table(), kRow, key_condition(text_, kRow));
+    return fmt::format("SELECT NULL::pg_catalog.text[], {} FROM {} AS {} WHERE {}{}", cells_of(text_, kRow),
+                       text_.only_table(), kRow, key_condition(text_, kRow), conditions());
   }
 
  private:
@@ -92,6 +93,9 @@ class Writer {
   }
   bool sets_expiry() const { return !text_.expires.empty() && statement_.expiry != Expiry::Mode::keep; }
 
+  // A sealed table's trigger does it for every writer.
+  bool draws_version() const { return !text_.sealed && !text_.version.empty(); }
+
   std::string conditions() const {
     std::string conditions;
     for (const auto& assignment : statement_.assignments) {
@@ -114,6 +118,7 @@ class Writer {
       sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", columns_[statement_.assignments[i].column], value_of(i));
     }
     if (sets_expiry()) sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", text_.expires, expiry());
+    if (draws_version()) sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", text_.version, kNextVersion);
     if (sets.empty()) {
       const auto& key = text_.parts.front().column_sql;
       sets = fmt::format("{} = {}", key, column_of(kRow, key));
@@ -148,6 +153,10 @@ class Writer {
       names.push_back(text_.expires);
       values.push_back(expiry());
     }
+    if (draws_version()) {
+      names.push_back(text_.version);
+      values.push_back(kNextVersion);
+    }
     return fmt::format("INSERT INTO {} AS {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING "
                        "RETURNING NULL::pg_catalog.text[], {}",
                        text_.table, kRow, fmt::join(names, ", "), fmt::join(values, ", "), fmt::join(key, ", "),
@@ -171,7 +180,7 @@ class Writer {
 std::string canonical_sql(KeyForm form, const std::string& value) {
   switch (form) {
     case KeyForm::trim_scale: return fmt::format("pg_catalog.concat(pg_catalog.trim_scale({}))", value);
-    case KeyForm::positive_zero: return fmt::format("pg_catalog.concat({} + 0)", value);
+    case KeyForm::positive_zero: return fmt::format("pg_catalog.concat(CASE WHEN {0} = 0 THEN 0 ELSE {0} END)", value);
     case KeyForm::trim_blanks: return fmt::format("pg_catalog.rtrim(pg_catalog.concat({}), ' ')", value);
     case KeyForm::as_is: break;
   }

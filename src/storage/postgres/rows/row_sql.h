@@ -22,6 +22,7 @@ struct RowText {
   std::string version;             // Columns; empty: none.
   std::string expires;
   bool partitioned = false;
+  bool sealed = true;
 
   std::string only_table() const { return (partitioned ? "" : "ONLY ") + table; }
 };
@@ -51,7 +52,7 @@ struct RowStatement {
   std::vector<Assignment> assignments;
   Expiry::Mode expiry = Expiry::Mode::keep;   // Of the declared column.
   bool if_version = false;
-  bool if_live = false;            // update, erase: a row whose deadline has passed is none.
+  bool if_live = false;            // update, erase, look: a row whose deadline has passed is none.
   bool must = false;               // Fails with FR004 if it does nothing.
   bool want_before = false;        // update: that needs another look at the row.
   friend bool operator==(const RowStatement&, const RowStatement&) = default;

@@ -4,7 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
 #include "base/log.h"
+#include "base/slot.h"
 #include "storage/postgres/catalog/table_facts.h"
 #include "storage/postgres/output_settings.h"
 
@@ -14,6 +19,7 @@ namespace {
 constexpr const char* kSeal = "freshet_seal";
 constexpr const char* kTruncate = "freshet_seal_truncate";
 constexpr const char* kVersion = "zz_freshet_version";  // The last of the BEFORE triggers, by its name.
+constexpr const char* kSearchPath = "pg_catalog, pg_temp";
 
 // pg_trigger.tgtype.
 constexpr int kAfterEachChange = 1 | 4 | 8 | 16;
@@ -26,8 +32,11 @@ std::string quoted_text(std::string_view text) {
   return quoted + "'";
 }
 
-std::string seal_function(const RowText& text) { return "freshet." + quoted_identifier("seal " + text.collection); }
-std::string version_function(const RowText& text) { return "freshet." + quoted_identifier("version " + text.collection); }
+// By a hash: a collection's name may be as long as a function's, and be any.
+std::string seal_name(const RowText& text) { return fmt::format("seal_{:016x}", base::hash_of(text.collection)); }
+std::string version_name(const RowText& text) { return fmt::format("version_{:016x}", base::hash_of(text.collection)); }
+std::string seal_function(const RowText& text) { return "freshet." + seal_name(text); }
+std::string version_function(const RowText& text) { return "freshet." + version_name(text); }
 
 std::string key_columns(const RowText& text, const char* row) {
   std::string columns;
@@ -59,11 +68,12 @@ std::string version_body(const RowText& text) {
   return fmt::format("BEGIN\n  NEW.{} := nextval('freshet.version');\n  RETURN NEW;\nEND", text.version);
 }
 
-// The keys' texts must be those of Freshet's own sessions, whatever the writer's settings are.
+// The writer's search path must not decide what the body's words mean: it runs with the rights of Freshet's role, so that
+// any writer's rows can be judged. Keys' texts must be those of Freshet's own sessions, whatever the writer's settings are.
 std::string function_sql(const std::string& name, const std::string& body, bool with_output_settings) {
-  std::string settings;
-  if (with_output_settings) {
-    for (const auto& [setting, value] : kOutputSettings) settings += fmt::format(" SET {} = '{}'", setting, value);
+  std::string settings = fmt::format(" SET search_path = {}", kSearchPath);
+  for (const auto& [setting, value] : kOutputSettings) {
+    if (with_output_settings && setting != "search_path") settings += fmt::format(" SET {} = '{}'", setting, value);
   }
   return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{} AS {}", name,
                      settings, quoted_text(body));
@@ -86,11 +96,21 @@ std::string always_sql(const std::string& table, const char* name) {
 }
 
 // Triggers on a table that are as they must be; $1: the table, $2: trigger, $3: its type, $4: the function's name,
-// $5: its body.
+// $5: its body, empty for those of the schema's own text.
 constexpr const char* kTriggerSql = R"(
 SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace n ON n.oid = f.pronamespace
   WHERE t.tgrelid = to_regclass($1) AND t.tgname = $2 AND t.tgtype = $3::int2 AND t.tgenabled = 'A'
-    AND n.nspname = 'freshet' AND f.proname = $4 AND ($5 = '' OR f.prosrc = $5)))";
+    AND n.nspname = 'freshet' AND f.proname = $4
+    AND ($5 = '' OR (f.prosrc = $5 AND f.prosecdef AND f.proconfig @> ARRAY['search_path=pg_catalog, pg_temp']))))";
+// The function of the table's seal, whosever it is; $1: the table.
+constexpr const char* kSealedBySql = R"(
+SELECT f.proname FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+WHERE t.tgrelid = to_regclass($1) AND t.tgname = 'freshet_seal')";
+// Whether the lease is held, as far as one look can tell; then how long it counts, and its record.
+constexpr const char* kLeaseSql = R"(
+SELECT coalesce(max(l.lease_ms) FILTER (WHERE l.holder <> ''), 0),
+  coalesce(string_agg(concat_ws(' ', l.fleet, l.holder, l.period, l.counter), ',' ORDER BY l.fleet), '')
+FROM freshet.lease l)";
 
 struct Wanted {
   std::string table;
@@ -103,10 +123,10 @@ struct Wanted {
 std::vector<Wanted> wanted_triggers(const RowText& text, const std::vector<std::string>& leaves) {
   std::vector<Wanted> wanted;
   for (const auto& leaf : leaves) {
-    wanted.push_back({leaf, kSeal, kAfterEachChange, "seal " + text.collection, seal_body(text)});
+    wanted.push_back({leaf, kSeal, kAfterEachChange, seal_name(text), seal_body(text)});
     wanted.push_back({leaf, kTruncate, kBeforeTruncate, "refuse_truncate", ""});
     if (!text.version.empty()) {
-      wanted.push_back({leaf, kVersion, kBeforeEachNew, "version " + text.collection, version_body(text)});
+      wanted.push_back({leaf, kVersion, kBeforeEachNew, version_name(text), version_body(text)});
     }
   }
   return wanted;
@@ -139,6 +159,18 @@ Result<void> run_all(CatalogSession& session, const RowText& text, const std::ve
 
 }  // namespace
 
+namespace {
+
+// Versions that are drawn from now on are above all that the column holds. The first statement keeps others from drawing.
+std::vector<std::string> raise_versions_sql(const RowText& text) {
+  if (text.version.empty()) return {};
+  return {"ALTER SEQUENCE freshet.version NO CYCLE",
+          fmt::format("SELECT setval('freshet.version', m.top) FROM (SELECT max({}) AS top FROM {}) m, freshet.version s "
+                      "WHERE m.top > s.last_value", text.version, text.table)};
+}
+
+}  // namespace
+
 std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::string>& leaves) {
   std::vector<std::string> sql;
   sql.push_back(function_sql(seal_function(text), seal_body(text), depends_on_settings(text)));
@@ -154,6 +186,7 @@ std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::st
     sql.push_back(always_sql(leaf, kTruncate));
     if (!text.version.empty()) sql.push_back(always_sql(leaf, kVersion));
   }
+  for (auto& raise : raise_versions_sql(text)) sql.push_back(std::move(raise));
   return sql;
 }
 
@@ -165,6 +198,7 @@ std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::
   for (const auto& leaf : leaves) sql.push_back(fmt::format("DROP TRIGGER IF EXISTS {} ON {}", kTruncate, leaf));
   sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", seal_function(text)));
   sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", version_function(text)));
+  for (auto& raise : raise_versions_sql(text)) sql.push_back(std::move(raise));
   return sql;
 }
 
@@ -178,20 +212,54 @@ Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::
   return true;
 }
 
+namespace {
+
+// A seal may be taken from the table, or be made another's, only if nobody serves its rows meanwhile. By the rule of the
+// lease: its record has not changed for a whole lease and a margin, on this process's clock.
+Result<void> ensure_nobody_serves(CatalogSession& session, const RowText& text) {
+  const auto first = session.run(kLeaseSql);
+  if (!first.ok()) return Error::of(ErrorCode::unavailable, first.error.message);
+  const auto lease_ms = std::atoll(first.value(0).c_str());
+  if (lease_ms == 0) return {};
+  std::this_thread::sleep_for(std::chrono::milliseconds(lease_ms + lease_ms / 4));
+  const auto second = session.run(kLeaseSql);
+  if (!second.ok()) return Error::of(ErrorCode::unavailable, second.error.message);
+  if (second.value(1) == first.value(1)) return {};
+  return Error::of(ErrorCode::unavailable,
+                   fmt::format("the seal of {} cannot be changed while another process serves this database", text.table),
+                   "Stop that process first.");
+}
+
+Result<std::string> sealed_by(CatalogSession& session, const RowText& text) {
+  const auto found = session.run(kSealedBySql, {text.table});
+  if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
+  return found.value();
+}
+
+}  // namespace
+
 Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
   const auto sealed = is_sealed(session, text, leaves);
   if (!sealed) return sealed.error();
   if (*sealed) return {};
+  const auto by = sealed_by(session, text);
+  if (!by) return by.error();
+  if (!by->empty() && *by != seal_name(text)) {
+    if (auto free = ensure_nobody_serves(session, text); !free) return free;
+  }
   if (auto made = run_all(session, text, seal_sql(text, leaves), "sealed"); !made) return made;
   base::log_info("storage", "{} is sealed: it refuses writes that have not passed the guard of their row", text.table);
   return {};
 }
 
 Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
-  const auto found = session.run("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2)",
-                                 {text.table, kSeal});
-  if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
-  if (found.value() != "t") return {};
+  const auto by = sealed_by(session, text);
+  if (!by) return by.error();
+  if (by->empty()) {
+    const auto raise = raise_versions_sql(text);
+    return raise.empty() ? Result<void>() : run_all(session, text, raise, "given its versions");
+  }
+  if (auto free = ensure_nobody_serves(session, text); !free) return free;
   if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed"); !done) return done;
   base::log_info("storage", "{} is no longer sealed", text.table);
   return {};

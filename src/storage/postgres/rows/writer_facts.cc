@@ -19,7 +19,8 @@ SELECT concat_ws(', ', CASE WHEN NOT has_table_privilege($1::oid, 'INSERT') THEN
   coalesce((SELECT r.rulename FROM pg_rewrite r WHERE r.ev_class IN (SELECT oid FROM tree) ORDER BY r.oid LIMIT 1), ''),
   EXISTS (SELECT FROM own WHERE tgrelid IN (SELECT oid FROM tree))
     OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM tree)
-      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
+      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+    OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid IN (SELECT oid FROM tree) AND k.condeferrable),
   coalesce((SELECT format('%I (ON %s of %s)', k.conname,
       CASE WHEN k.confdeltype IN ('c', 'n', 'd') THEN 'DELETE' ELSE 'UPDATE' END, k.confrelid::regclass)
     FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid IN (SELECT oid FROM tree)

@@ -15,7 +15,7 @@ struct WriterFacts {
   std::string missing_privileges;    // Of this role: "INSERT, DELETE".
   std::string rule;                  // The first rewrite rule of the table.
   // Something may run after a statement on the table that could change its rows again: a trigger that is not the seal's,
-  // or a foreign key's action on other tables.
+  // or a foreign key's action on other tables; or a constraint may be checked as late as the commit.
   bool runs_after = false;
   // Ways by which others change the table's rows: the first of each, for people.
   std::string cascade;               // A foreign key of the table with an action.

@@ -1,4 +1,4 @@
-// A write with rows of tables among its keys: the statements of its transaction, in order, and what their answers mean.
+// A write of several statements: the statements of its transaction, in order, and what their answers mean.
 // Whether a row is there decides between UPDATE and INSERT; a guess that was wrong is made again, as a transaction of its
 // own.
 //
@@ -20,11 +20,13 @@ namespace freshet::storage::postgres {
 
 // Times that a write is sent because rows came and went while it was under way.
 inline constexpr int kRowAttemptsMax = 16;
+// From this attempt on the row is looked at, too: a trigger may swallow what is written to it.
+inline constexpr int kLookFromAttempt = 3;
 
-class RowTransaction {
+class WriteTransaction {
  public:
   // `request` outlives it. Errors: invalid_argument, wrong_type, unsupported: what is wrong with a mutation.
-  static Result<std::unique_ptr<RowTransaction>> make(const WriteRequest& request, const RowPlans& plans);
+  static Result<std::unique_ptr<WriteTransaction>> make(const WriteRequest& request, const RowPlans& plans);
 
   std::vector<Step> steps(const PostgresOptions& options);
 
@@ -53,12 +55,16 @@ class RowTransaction {
     std::optional<std::size_t> look_step;
   };
 
-  explicit RowTransaction(const WriteRequest& request) : request_(request) {}
+  explicit WriteTransaction(const WriteRequest& request) : request_(request) {}
   std::optional<Error> add(std::size_t place, const RowPlan& plan);
   std::optional<Error> add_cells(Part& part);
   const Mutation& mutation_of(const Part& part) const { return request_.mutations[part.place]; }
   bool inserts(const Part& part) const;
   bool needs_look(const Part& part) const;
+  bool is_last_of_key(const Part& part) const;
+  // Whether the row is there, as an unconditional mutation needs it: a guess that can be wrong.
+  bool guesses(const Part& part) const;
+  WriteReply decode_pairs(const PGresult* rows) const;
   RowStatement main_statement(const Part& part) const;
   void add_pass(std::vector<Step>& steps, const PostgresOptions& options) const;
   void add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement);
@@ -67,12 +73,15 @@ class RowTransaction {
   // Nothing: the guess was wrong.
   std::optional<Result<MutationOutcome>> outcome_of(Part& part, const Reply& reply) const;
   Part* part_of(std::size_t step);
+  Error swallowed(const Part& part) const;
   Error explain(const Part* part, const SqlError& error) const;
   WriteReply nothing_applied() const;
 
   const WriteRequest& request_;
   WriteRequest pairs_;                     // The key-value mutations among them,
-  std::vector<std::size_t> pair_places_;   // and their places.
+  std::vector<std::size_t> pair_places_;   // and their places;
+  bool are_plain_puts_ = false;            // all of them, unconditional.
+  std::vector<const CheckedKey*> checked_rows_;
   std::vector<Part> parts_;                // In ascending order of the keys.
   std::vector<StatementRef> keeps_;        // Statements of the attempt under way.
   int attempts_ = 0;

@@ -1,5 +1,5 @@
 // Statements of writes to rows, and their answers. docs/CONSISTENCY-ROWS.md.
-#include "storage/postgres/guarded/row_transaction.h"
+#include "storage/postgres/guarded/write_transaction.h"
 
 #include <fmt/format.h>
 
@@ -39,8 +39,8 @@ std::int64_t expiry_ms_of(const Expiry& expiry) {
 
 }  // namespace
 
-Result<std::unique_ptr<RowTransaction>> RowTransaction::make(const WriteRequest& request, const RowPlans& plans) {
-  std::unique_ptr<RowTransaction> transaction(new RowTransaction(request));
+Result<std::unique_ptr<WriteTransaction>> WriteTransaction::make(const WriteRequest& request, const RowPlans& plans) {
+  std::unique_ptr<WriteTransaction> transaction(new WriteTransaction(request));
   for (std::size_t i = 0; i < request.mutations.size(); ++i) {
     const auto& mutation = request.mutations[i];
     if (const auto* plan = plans.find(mutation.key)) {
@@ -48,19 +48,26 @@ Result<std::unique_ptr<RowTransaction>> RowTransaction::make(const WriteRequest&
     } else if (mutation.kind == MutationKind::change || !mutation.cells.empty()) {
       return Error::of(ErrorCode::wrong_type, fmt::format("{} is no row: it has no columns", mutation.key));
     } else {
-      transaction->pairs_.mutations.push_back(mutation);
       transaction->pair_places_.push_back(i);
     }
   }
+  for (const auto& checked : request.also) {
+    if (plans.find(checked.key) != nullptr && !has_zero(checked.key)) transaction->checked_rows_.push_back(&checked);
+  }
   transaction->pairs_.operation = request.operation;
   transaction->pairs_.all_or_nothing = request.all_or_nothing;
-  std::sort(transaction->parts_.begin(), transaction->parts_.end(), [&](const Part& left, const Part& right) {
+  std::sort(transaction->pair_places_.begin(), transaction->pair_places_.end(), [&](std::size_t left, std::size_t right) {
+    return request.mutations[left].key < request.mutations[right].key;
+  });
+  for (const auto place : transaction->pair_places_) transaction->pairs_.mutations.push_back(request.mutations[place]);
+  transaction->are_plain_puts_ = are_plain_puts(transaction->pairs_.mutations);
+  std::stable_sort(transaction->parts_.begin(), transaction->parts_.end(), [&](const Part& left, const Part& right) {
     return request.mutations[left.place].key < request.mutations[right.place].key;
   });
   return transaction;
 }
 
-std::optional<Error> RowTransaction::add(std::size_t place, const RowPlan& plan) {
+std::optional<Error> WriteTransaction::add(std::size_t place, const RowPlan& plan) {
   const auto& mutation = request_.mutations[place];
   auto key = plan.split(mutation.key);
   if (!key) return key.error();
@@ -92,7 +99,7 @@ std::optional<Error> RowTransaction::add(std::size_t place, const RowPlan& plan)
 }
 
 // A whole row (put) may name what the database computes, as reading it gives that too: it is left out.
-std::optional<Error> RowTransaction::add_cells(Part& part) {
+std::optional<Error> WriteTransaction::add_cells(Part& part) {
   const auto& mutation = mutation_of(part);
   const auto& columns = part.plan->columns();
   for (const auto& cell : mutation.cells) {
@@ -127,7 +134,7 @@ std::optional<Error> RowTransaction::add_cells(Part& part) {
   return std::nullopt;
 }
 
-bool RowTransaction::inserts(const Part& part) const {
+bool WriteTransaction::inserts(const Part& part) const {
   const auto& mutation = mutation_of(part);
   switch (mutation.condition) {
     case Condition::none: return !part.expects_row;
@@ -138,9 +145,23 @@ bool RowTransaction::inserts(const Part& part) const {
   return false;
 }
 
-// Its own answer does not say what the table finally holds, or why nothing was done.
-bool RowTransaction::needs_look(const Part& part) const {
+bool WriteTransaction::guesses(const Part& part) const {
   const auto& mutation = mutation_of(part);
+  const bool writes_cells = mutation.kind == MutationKind::put || mutation.kind == MutationKind::change;
+  return writes_cells && mutation.condition == Condition::none && !sets_only_if_null(part.cells);
+}
+
+// Parts are in ascending order of the keys.
+bool WriteTransaction::is_last_of_key(const Part& part) const {
+  const auto* next = &part + 1;
+  return next == parts_.data() + parts_.size() || mutation_of(*next).key != mutation_of(part).key;
+}
+
+// Its own answer does not say what the table finally holds, or why nothing was done.
+bool WriteTransaction::needs_look(const Part& part) const {
+  const auto& mutation = mutation_of(part);
+  if (!is_last_of_key(part)) return false;
+  if (attempts_ >= kLookFromAttempt) return true;
   if (part.plan->look_after() || mutation.condition == Condition::if_absent || mutation.condition == Condition::if_version) {
     return true;
   }
@@ -152,14 +173,14 @@ bool RowTransaction::needs_look(const Part& part) const {
   }
 }
 
-RowStatement RowTransaction::main_statement(const Part& part) const {
+RowStatement WriteTransaction::main_statement(const Part& part) const {
   const auto& mutation = mutation_of(part);
   const auto& plan = *part.plan;
   RowStatement statement;
   statement.if_version = mutation.condition == Condition::if_version && mutation.version != 0;
   // Several keys: one wrong guess, or one condition where all must hold, takes all back.
-  statement.must = request_.mutations.size() > 1 && (request_.all_or_nothing || mutation.condition == Condition::none) &&
-                   mutation.kind != MutationKind::erase && mutation.kind != MutationKind::expire;
+  const bool conditional = mutation.condition != Condition::none || sets_only_if_null(part.cells);
+  statement.must = request_.mutations.size() > 1 && (guesses(part) || (request_.all_or_nothing && conditional));
   if (mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire) {
     const bool expires = mutation.kind == MutationKind::expire && plan.has_expiry();
     statement.form = expires ? Form::erase_expired : Form::erase;
@@ -184,7 +205,7 @@ RowStatement RowTransaction::main_statement(const Part& part) const {
   return statement;
 }
 
-Parameters RowTransaction::parameters_of(const Part& part, const RowStatement& statement) const {
+Parameters WriteTransaction::parameters_of(const Part& part, const RowStatement& statement) const {
   const auto& mutation = mutation_of(part);
   Parameters parameters;
   for (const auto& text : part.key) parameters.add_text(text);
@@ -200,12 +221,16 @@ Parameters RowTransaction::parameters_of(const Part& part, const RowStatement& s
   return parameters;
 }
 
-std::vector<Step> RowTransaction::steps(const PostgresOptions& options) {
+std::vector<Step> WriteTransaction::steps(const PostgresOptions& options) {
   ++attempts_;
   keeps_.clear();
   std::vector<Step> steps;
   add_pass(steps, options);
-  if (!pairs_.mutations.empty()) {
+  if (are_plain_puts_ && !pairs_.mutations.empty()) {
+    std::vector<Put> puts;
+    for (const auto& put : pairs_.mutations) puts.push_back({&put, pairs_.operation});
+    steps.push_back({&statements::kPutMany, encode_puts(puts, options)});
+  } else if (!pairs_.mutations.empty()) {
     steps.push_back({pairs_.all_or_nothing ? &statements::kWriteAll : &statements::kWrite, encode_batch(pairs_, options)});
   }
   bool look_after = false;
@@ -220,38 +245,42 @@ std::vector<Step> RowTransaction::steps(const PostgresOptions& options) {
     part.look_step = steps.size();
     RowStatement look;
     look.form = Form::look;
+    look.if_live = part.plan->has_expiry();
     add_step(steps, part, look);
   }
   return steps;
 }
 
 // Of all keys, so that cells are locked in ascending order, once.
-void RowTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions& options) const {
+void WriteTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions& options) const {
   Parameters parameters;
   add_lock_class(parameters, options);
   parameters.add(options.fleet);
-  if (request_.mutations.size() == 1) {
+  if (request_.mutations.size() == 1 && request_.also.empty()) {
     const auto& mutation = request_.mutations.front();
     parameters.add(encoded(std::int32_t{base::slot_of(mutation.key)})).add(encoded(mutation.token)).add(mutation.key);
     return steps.push_back({&statements::kPassRow, std::move(parameters)});
   }
   ArrayBuilder slots(oid::kInt4), tokens(oid::kUuid), keys(oid::kText);
-  for (const auto& mutation : request_.mutations) {
-    slots.add(encoded(std::int32_t{base::slot_of(mutation.key)}));
-    tokens.add(encoded(mutation.token));
-  }
+  const auto add = [&](const std::string& key, Token token) {
+    slots.add(encoded(std::int32_t{base::slot_of(key)}));
+    tokens.add(encoded(token));
+  };
+  for (const auto& mutation : request_.mutations) add(mutation.key, mutation.token);
   for (const auto& part : parts_) keys.add(mutation_of(part).key);
+  for (const auto& checked : request_.also) add(checked.key, checked.token);
+  for (const auto* checked : checked_rows_) keys.add(checked->key);
   parameters.add(slots.take()).add(tokens.take()).add(keys.take());
   steps.push_back({&statements::kPassRows, std::move(parameters)});
 }
 
-void RowTransaction::add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement) {
+void WriteTransaction::add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement) {
   auto prepared = part.plan->statement(statement);
   steps.push_back({&prepared->get(), parameters_of(part, statement)});
   keeps_.push_back(std::move(prepared));
 }
 
-void RowTransaction::add_part(std::vector<Step>& steps, Part& part) {
+void WriteTransaction::add_part(std::vector<Step>& steps, Part& part) {
   part.first_step = steps.size();
   if (!part.plainly_canonical) {
     Parameters key;
@@ -268,28 +297,43 @@ void RowTransaction::add_part(std::vector<Step>& steps, Part& part) {
   add_step(steps, part, statement);
 }
 
-std::optional<Result<WriteReply>> RowTransaction::take(const Reply& reply) {
+std::optional<Result<WriteReply>> WriteTransaction::take(const Reply& reply) {
   WriteReply outcomes(request_.mutations.size(), Error::of(ErrorCode::internal, "storage gave no outcome for this key"));
   const auto rows_of = [&](std::size_t step) {
     return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
   };
   if (!pairs_.mutations.empty()) {
-    auto pairs = decode_batch(pairs_.mutations, rows_of(1));
+    auto pairs = decode_pairs(rows_of(1));
     for (std::size_t i = 0; i < pairs.size(); ++i) outcomes[pair_places_[i]] = std::move(pairs[i]);
   }
   for (auto& part : parts_) {
     auto outcome = outcome_of(part, reply);
     if (!outcome) {
       if (attempts_ < kRowAttemptsMax) return std::nullopt;
-      return Result<WriteReply>(Error::of(ErrorCode::busy, fmt::format("{} came and went {} times; nothing was written",
-                                                                       mutation_of(part).key, attempts_), "retry later"));
+      return Result<WriteReply>(swallowed(part));
     }
     outcomes[part.place] = std::move(*outcome);
   }
   return Result<WriteReply>(std::move(outcomes));
 }
 
-std::optional<Result<MutationOutcome>> RowTransaction::outcome_of(Part& part, const Reply& reply) const {
+WriteReply WriteTransaction::decode_pairs(const PGresult* rows) const {
+  if (!are_plain_puts_) return decode_batch(pairs_.mutations, rows);
+  WriteReply reply;
+  for (const auto& put : pairs_.mutations) {
+    MutationOutcome outcome;
+    outcome.applied = true;
+    outcome.after = {true, put.value, 0, pairs_.operation, 0};
+    if (put.expiry.mode == Expiry::Mode::at) outcome.after.expires_at_ms = expiry_ms_of(put.expiry);
+    for (int row = 0; row < PQntuples(rows); ++row) {
+      if (bytes_at(rows, row, 0) == put.key) outcome.after.version = static_cast<Version>(int8_at(rows, row, 1));
+    }
+    reply.emplace_back(std::move(outcome));
+  }
+  return reply;
+}
+
+std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, const Reply& reply) const {
   const auto rows_of = [&](std::size_t step) {
     return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
   };
@@ -298,7 +342,10 @@ std::optional<Result<MutationOutcome>> RowTransaction::outcome_of(Part& part, co
   const bool erases = mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire;
   MutationOutcome outcome;
   outcome.applied = PQntuples(main) > 0;
-  const auto after = part.look_step ? cells_at(rows_of(*part.look_step), 1) : cells_at(main, 1);
+  const bool looked = part.look_step && (part.plan->look_after() || !outcome.applied);
+  const auto after = looked ? cells_at(rows_of(*part.look_step), 1) : cells_at(main, 1);
+  // A row past its deadline may stand where a look sees none.
+  outcome.after_known = !looked || after || !part.plan->has_expiry();
   if (after) {
     auto state = part.plan->state_of(*after);
     if (!state) return Result<MutationOutcome>(state.error());
@@ -319,33 +366,43 @@ std::optional<Result<MutationOutcome>> RowTransaction::outcome_of(Part& part, co
   if (mutation.kind == MutationKind::touch || (sets_only_if_null(part.cells) && outcome.after.present)) {
     return Result<MutationOutcome>(std::move(outcome));
   }
+  // The row is there and was not updated, or is not there and was not inserted: a trigger wanted it so.
+  if (part.look_step && outcome.after.present == part.expects_row) {
+    outcome.applied = true;
+    return Result<MutationOutcome>(std::move(outcome));
+  }
   part.expects_row = !part.expects_row;
   return std::nullopt;
 }
 
-RowTransaction::Part* RowTransaction::part_of(std::size_t step) {
+WriteTransaction::Part* WriteTransaction::part_of(std::size_t step) {
   for (auto& part : parts_) {
     if (step >= part.first_step && step <= part.main_step) return &part;
   }
   return nullptr;
 }
 
-WriteReply RowTransaction::nothing_applied() const {
-  return WriteReply(request_.mutations.size(), MutationOutcome());
+WriteReply WriteTransaction::nothing_applied() const {
+  MutationOutcome outcome;
+  outcome.after_known = false;
+  return WriteReply(request_.mutations.size(), outcome);
 }
 
-std::optional<RowTransaction::Refusal> RowTransaction::take_error(const Reply& reply) {
+Error WriteTransaction::swallowed(const Part& part) const {
+  return Error::of(ErrorCode::busy,
+                   fmt::format("the table did nothing with {}, {} times: other writers came between, or a trigger swallows "
+                               "it; nothing was written", mutation_of(part).key, attempts_),
+                   "retry, or write this row alone");
+}
+
+std::optional<WriteTransaction::Refusal> WriteTransaction::take_error(const Reply& reply) {
   const auto& error = *reply.error;
   auto* part = part_of(reply.refused);
   if (error.state == sqlstate::kNothingDone) {
-    if (part == nullptr || mutation_of(*part).condition != Condition::none) {
-      return Refusal{Result<WriteReply>(nothing_applied())};
-    }
+    if (part == nullptr || !guesses(*part)) return Refusal{Result<WriteReply>(nothing_applied())};
     part->expects_row = !part->expects_row;
     if (attempts_ < kRowAttemptsMax) return Refusal{};
-    return Refusal{Result<WriteReply>(Error::of(ErrorCode::busy,
-                                                fmt::format("{} came and went {} times; nothing was written",
-                                                            mutation_of(*part).key, attempts_), "retry later"))};
+    return Refusal{Result<WriteReply>(swallowed(*part))};
   }
   const auto class_is = [&](const char* prefix) { return error.state.starts_with(prefix); };
   const bool of_rows = reply.refused > 0 && (class_is("22") || class_is("23") || class_is("42") || class_is("P0") ||
@@ -356,7 +413,7 @@ std::optional<RowTransaction::Refusal> RowTransaction::take_error(const Reply& r
 
 // Which column, as far as PostgreSQL says: by its name, by the parameter that is no value of its type, or by the type that
 // the message names.
-Error RowTransaction::explain(const Part* part, const SqlError& error) const {
+Error WriteTransaction::explain(const Part* part, const SqlError& error) const {
   if (error.state == sqlstate::kNotCanonical) {
     return invalid(error.message, part ? fmt::format("Use {}:{}.", part->plan->name(), error.detail) : "");
   }

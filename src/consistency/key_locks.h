@@ -1,0 +1,40 @@
+// The locks of a transaction's keys at their owner: who holds them is the only one whose writes to these keys are sent;
+// reads go on. Taken in ascending order of the keys, so that two transactions never wait for each other.
+//
+// May use consistency. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "consistency/guarded_collection.h"
+
+namespace freshet::consistency {
+
+// Held from the moment when it is handed out until it is destroyed. The collection must outlive it.
+class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
+ public:
+  // `keys` in ascending order, distinct.
+  KeyLocks(GuardedCollection& collection, std::vector<std::string> keys, base::Nanoseconds deadline,
+           storage::Callback<std::shared_ptr<KeyLocks>> done)
+      : collection_(collection), keys_(std::move(keys)), deadline_(deadline), done_(std::move(done)) {}
+  ~KeyLocks();
+  KeyLocks(const KeyLocks&) = delete;
+  KeyLocks& operator=(const KeyLocks&) = delete;
+
+  const std::vector<std::string>& keys() const { return keys_; }
+
+ private:
+  friend class GuardedCollection;
+
+  GuardedCollection& collection_;
+  const std::vector<std::string> keys_;
+  const base::Nanoseconds deadline_;
+  std::size_t held_ = 0;                // The first so many are locked.
+  std::atomic<bool> settled_{false};    // `done` has been, or is being, called.
+  storage::Callback<std::shared_ptr<KeyLocks>> done_;
+};
+
+}  // namespace freshet::consistency

@@ -1,0 +1,73 @@
+// Locks of keys: taking them one by one, and letting them go.
+#include "consistency/key_locks.h"
+
+namespace freshet::consistency {
+
+KeyLocks::~KeyLocks() { collection_.release(*this); }
+
+void GuardedCollection::lock(std::vector<std::string> keys, base::Nanoseconds deadline,
+                             storage::Callback<std::shared_ptr<KeyLocks>> done) {
+  if (stopped_) return done(stopping());
+  auto locks = std::make_shared<KeyLocks>(*this, std::move(keys), deadline, std::move(done));
+  loop_.after(std::max<base::Nanoseconds>(deadline - base::now(), 0), [weak = std::weak_ptr<KeyLocks>(locks)] {
+    const auto late = weak.lock();
+    if (!late || late->settled_.exchange(true)) return;
+    late->done_(Error::of(ErrorCode::deadline_exceeded,
+                          "other writers held the keys until the deadline; nothing was written", "retry"));
+  });
+  take_next(locks);
+}
+
+// Goes on while keys are free; else the locks are among those that wait for the next one, and go on from there.
+void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
+  while (locks->held_ < locks->keys_.size()) {
+    const auto& key = locks->keys_[locks->held_];
+    auto& shard = shard_of(base::hash_of(key));
+    std::lock_guard lock(shard.mutex);
+    auto& operations = shard.at(key);
+    if (locks->settled_) return shard.remove_if_idle(key);
+    if (!operations.may_be_locked() || !operations.lockers.empty()) {
+      operations.lockers.push_back(locks);
+      return;
+    }
+    operations.locked_by = locks.get();
+    ++locks->held_;
+  }
+  if (!locks->settled_.exchange(true)) locks->done_(locks);
+}
+
+// Whoever waits for the key and may go on now: the first of those that want its lock, or else the writes behind it. The
+// shard's mutex is held; what is returned runs without it.
+std::vector<std::function<void()>> GuardedCollection::next_of(KeyOperations& operations) {
+  std::vector<std::function<void()>> next;
+  while (operations.may_be_locked() && !operations.lockers.empty()) {
+    auto locks = std::move(operations.lockers.front());
+    operations.lockers.pop_front();
+    if (locks->settled_) continue;  // Its deadline passed.
+    operations.locked_by = locks.get();
+    ++locks->held_;
+    next.push_back([this, locks = std::move(locks)] { take_next(locks); });
+  }
+  if (!operations.admits(nullptr)) return next;
+  for (auto& run : operations.held) next.push_back(std::move(run));
+  operations.held.clear();
+  return next;
+}
+
+void GuardedCollection::release(const KeyLocks& locks) {
+  for (std::size_t i = 0; i < locks.held_; ++i) {
+    const auto& key = locks.keys_[i];
+    std::vector<std::function<void()>> next;
+    {
+      auto& shard = shard_of(base::hash_of(key));
+      std::lock_guard lock(shard.mutex);
+      auto& operations = shard.at(key);
+      operations.locked_by = nullptr;
+      next = next_of(operations);
+      leave_if_idle(shard, key, operations);
+    }
+    for (auto& run : next) run();
+  }
+}
+
+}  // namespace freshet::consistency
