@@ -60,6 +60,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              Callback<storage::WriteReply> done) override;
   void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) override;
+  void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
+             Callback<std::shared_ptr<Transaction>> done) override;
   void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline, Callback<storage::ScanReply> done) override;
   void count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) override;
   std::size_t evict(std::string_view key) override;
@@ -88,6 +90,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
  private:
   struct Gathering;
   struct Update;
+  class LockedTransaction;
 
   // On the adaptive policy's thread, or on that of a change.
   void change_policy(const eviction::TablePolicy& policy);
@@ -110,6 +113,9 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void attempt(const std::shared_ptr<Update>& update);
   void decide_and_write(const std::shared_ptr<Update>& update);
   void keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done);
+
+  void read_locked(const std::shared_ptr<LockedTransaction>& transaction, base::Nanoseconds deadline,
+                   Callback<std::shared_ptr<Transaction>> done);
 
   // observed.cc
   // Nullopt: the key is one of the key-value table's.

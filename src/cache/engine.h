@@ -140,6 +140,8 @@ struct EngineStats {
   consistency::FollowerStats observed;  // All zero without observed collections.
 };
 
+class Transaction;  // cache/transaction.h
+
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
@@ -182,6 +184,12 @@ class Engine {
                      Callback<storage::WriteReply> done) = 0;
   // Reads, decides, and writes on the condition that nothing came between; again if something did.
   virtual void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) = 0;
+
+  // Begins a transaction over keys of guarded collections. Waits for a write guard of each key, and for whoever writes one
+  // of them. Null, if there are no keys and nothing is guarded here. Errors: invalid_argument, unsupported (an observed
+  // key), not_owner, deadline_exceeded, unavailable.
+  virtual void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
+                     Callback<std::shared_ptr<Transaction>> done) = 0;
 
   virtual void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
                     Callback<storage::ScanReply> done) = 0;

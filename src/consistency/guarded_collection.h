@@ -120,6 +120,7 @@ class GuardedCollection {
 
   // locking.cc
   friend class KeyLocks;
+  void await_guards(const std::shared_ptr<KeyLocks>& locks, std::size_t place);
   void take_next(const std::shared_ptr<KeyLocks>& locks);
   std::vector<std::function<void()>> next_of(KeyOperations& operations);
   void release(const KeyLocks& locks);

@@ -29,6 +29,13 @@ class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
  private:
   friend class GuardedCollection;
 
+  // Answers, if nobody has. The callback goes: what it holds may hold these locks.
+  void answer(Result<std::shared_ptr<KeyLocks>> result) {
+    if (settled_.exchange(true)) return;
+    const auto done = std::move(done_);
+    done(std::move(result));
+  }
+
   GuardedCollection& collection_;
   const std::vector<std::string> keys_;
   const base::Nanoseconds deadline_;

@@ -11,11 +11,22 @@ void GuardedCollection::lock(std::vector<std::string> keys, base::Nanoseconds de
   auto locks = std::make_shared<KeyLocks>(*this, std::move(keys), deadline, std::move(done));
   loop_.after(std::max<base::Nanoseconds>(deadline - base::now(), 0), [weak = std::weak_ptr<KeyLocks>(locks)] {
     const auto late = weak.lock();
-    if (!late || late->settled_.exchange(true)) return;
-    late->done_(Error::of(ErrorCode::deadline_exceeded,
-                          "other writers held the keys until the deadline; nothing was written", "retry"));
+    if (!late) return;
+    late->answer(Error::of(ErrorCode::deadline_exceeded,
+                           "other writers held the keys until the deadline; nothing was written", "retry"));
   });
-  take_next(locks);
+  if (!protections_.key_locks) return locks->answer(locks);
+  await_guards(locks, 0);
+}
+
+// A node that does not own a key yet waits, as a write would.
+void GuardedCollection::await_guards(const std::shared_ptr<KeyLocks>& locks, std::size_t place) {
+  while (place < locks->keys_.size() && guard_of(locks->keys_[place])) ++place;
+  if (place == locks->keys_.size()) return take_next(locks);
+  guards_.wait(base::slot_of(locks->keys_[place]), locks->deadline_, [this, locks, place](Result<GuardRef> guard) {
+    if (guard) return await_guards(locks, place + 1);
+    locks->answer(std::move(guard).error());
+  });
 }
 
 // Goes on while keys are free; else the locks are among those that wait for the next one, and go on from there.
@@ -33,7 +44,7 @@ void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
     operations.locked_by = locks.get();
     ++locks->held_;
   }
-  if (!locks->settled_.exchange(true)) locks->done_(locks);
+  locks->answer(locks);
 }
 
 // Whoever waits for the key and may go on now: the first of those that want its lock, or else the writes behind it. The
@@ -43,7 +54,10 @@ std::vector<std::function<void()>> GuardedCollection::next_of(KeyOperations& ope
   while (operations.may_be_locked() && !operations.lockers.empty()) {
     auto locks = std::move(operations.lockers.front());
     operations.lockers.pop_front();
-    if (locks->settled_) continue;  // Its deadline passed.
+    if (locks->settled_) {  // Its deadline passed. It ends, and lets its other keys go, once the mutex is free.
+      next.push_back([locks = std::move(locks)] {});
+      continue;
+    }
     operations.locked_by = locks.get();
     ++locks->held_;
     next.push_back([this, locks = std::move(locks)] { take_next(locks); });

@@ -23,6 +23,8 @@ struct Protections {
   FRESHET_PROTECTION lease_check = true;
   // A write of unknown outcome is fenced by a fresh guard before anything is concluded about it.
   FRESHET_PROTECTION fence_unknown = true;
+  // While a transaction holds its keys' locks, nobody else writes them.
+  FRESHET_PROTECTION key_locks = true;
 };
 
 // Of observed collections.

@@ -40,6 +40,8 @@ enum CommandFlag : std::uint32_t {
   kPrefetch = 64,   // A read whose keys are worth fetching while an earlier command of the pipeline waits.
   kNotOffered = 128,  // Answers with an error that says what to use.
   kWhileSubscribed = 256,  // Allowed on a RESP2 connection that has subscribed.
+  kNotQueued = 512,   // Between MULTI and EXEC it is executed at once.
+  kNoMulti = 1024,    // Not allowed there.
 };
 
 struct Command {

@@ -39,7 +39,10 @@ Session::Session(Worker& worker, int fd, ClientInfo info)
   watch();
 }
 
-cache::Engine& Session::engine() { return worker_.server().engine(); }
+cache::Engine& Session::engine() {
+  if (run_) return run_->engine();
+  return worker_.server().engine();
+}
 
 bool Session::authentication_needed() const {
   return !info_.authenticated && !worker_.server().options().password.empty();
@@ -153,7 +156,42 @@ protocol::RequestParser::Status Session::parse_some() {
 }
 
 void Session::execute(const Command* command, std::span<const std::string_view> args) {
-  if (const Command* admitted = admit(command, args)) call(*admitted, args);
+  const Command* admitted = admit(command, args);
+  if (!admitted) return queued_.spoil();
+  if (queued_.is_open() && !admitted->has(kNotQueued) && queue(*admitted, args)) return;
+  call(*admitted, args);
+}
+
+bool Session::queue(const Command& command, std::span<const std::string_view> args) {
+  if (command.has(kNoMulti)) {
+    reply_.error(fmt::format("ERR Command not allowed inside a transaction: '{}'", command.name));
+    queued_.spoil();
+  } else if (!queued_.add(command, args)) {
+    reply_.error(fmt::format("ERR the transaction is too large: at most {} commands, of {} bytes together",
+                             kQueuedCommandsMax, kQueuedBytesMax));
+    queued_.spoil();
+  } else {
+    reply_.simple("QUEUED");
+  }
+  return true;
+}
+
+bool Session::run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& reply, const TransactionRun::Step& step) {
+  run_ = std::move(run);
+  out_.swap(reply);
+  step(*this);
+  out_.swap(reply);
+  run_ = nullptr;
+  return std::exchange(waiting_, false);
+}
+
+void Session::call_within(const Command& command, std::span<const std::string_view> args) {
+  const std::size_t reply_begin = out_.size();
+  if (tracked_) track_reads(command, args);
+  Context context{*this, engine(), reply_, args, now_, level_.options()};
+  command.handler(context);
+  worker_.counters_of(command).calls.add();
+  if (!waiting_) count_reply(command, reply_begin);
 }
 
 const Command* Session::admit(const Command* command, std::span<const std::string_view> args) {
@@ -357,6 +395,7 @@ void Session::close_if_idle(base::Nanoseconds now, base::Nanoseconds limit) {
 void Session::reset() {
   reply_.set_version(2);
   level_.set({});
+  queued_.clear();
   stop_tracking();
   stop_recording();
   subscribed_ = false;
@@ -368,6 +407,7 @@ void Session::reset() {
 std::string Session::flags() const {
   std::string flags;
   if (recording_) flags += 'O';
+  if (queued_.is_open()) flags += 'x';
   if (subscribed_) flags += 'P';
   if (tracked_) flags += 't';
   if (tracked_ && tracked_->redirect_broken) flags += 'R';

@@ -25,6 +25,7 @@
 #include "server/mailbox.h"
 #include "server/recording.h"
 #include "server/tracked_client.h"
+#include "server/transaction.h"
 
 namespace freshet::server {
 
@@ -63,6 +64,13 @@ class Session {
   template <typename T>
   storage::Callback<T> defer_result(std::function<void(Session&, Result<T>)> finish) {
     waiting_ = true;
+    if (run_) {
+      return [answer = run_->answer_to_current(), finish = std::move(finish)](Result<T> result) mutable {
+        answer([finish = std::move(finish), result = std::move(result)](Session& session) mutable {
+          finish(session, std::move(result));
+        });
+      };
+    }
     return [mailbox = mailbox_, id = info_.id, finish = std::move(finish)](Result<T> result) mutable {
       mailbox->post(id, [finish = std::move(finish), result = std::move(result)](Session& session) mutable {
         finish(session, std::move(result));
@@ -79,6 +87,14 @@ class Session {
   }
   // Runs what a deferred command has left to do, and goes on with the commands behind it.
   void resume(const std::function<void(Session&)>& finish);
+
+  // MULTI, and what it has queued.
+  QueuedTransaction& queued() { return queued_; }
+  // A step of a command of a transaction under way: what it writes goes to `reply`, what it reads and writes to the
+  // transaction. True if it waits: its step comes by TransactionRun::answer_to_current().
+  bool run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& reply, const TransactionRun::Step& step);
+  // Calls a queued command, within such a step.
+  void call_within(const Command& command, std::span<const std::string_view> args);
 
   protocol::ReplyWriter& reply() { return reply_; }
   cache::Engine& engine();
@@ -140,6 +156,8 @@ class Session {
   void execute(const Command* command, std::span<const std::string_view> args);
   // The command to be called: `command`, or the subcommand that `args` name. Null after an error reply.
   const Command* admit(const Command* command, std::span<const std::string_view> args);
+  // Between MULTI and EXEC. True if the command has been answered: it is queued, or refused.
+  bool queue(const Command& command, std::span<const std::string_view> args);
   // False after an error reply: a key that it would write belongs to a read-only collection.
   bool may_write(const Command& command, std::span<const std::string_view> args);
   void call(const Command& command, std::span<const std::string_view> args);
@@ -171,6 +189,8 @@ class Session {
   ClientInfo info_;
   ConnectionLevel level_;
   std::unique_ptr<TrackedClient> tracked_;
+  QueuedTransaction queued_;
+  std::shared_ptr<TransactionRun> run_;          // While a step of one of its commands is taken.
   std::shared_ptr<Recording> recording_;         // Null unless the connection records.
   std::vector<std::string> expected_accesses_;   // Of the command that waits.
   std::size_t accesses_answered_ = 0;

@@ -8,10 +8,12 @@
 namespace freshet::server {
 
 void Session::expect_access(std::string_view key) {
-  if (worker_.recorder().any()) expected_accesses_.emplace_back(key);
+  // Commands of a transaction answer in another order.
+  if (worker_.recorder().any() && !run_) expected_accesses_.emplace_back(key);
 }
 
 void Session::access_answered(AccessKind kind, std::size_t value_bytes) {
+  if (run_) return;
   if (accesses_answered_ >= expected_accesses_.size()) return;  // Nobody recorded when the command began.
   worker_.recorder().record(kind, expected_accesses_[accesses_answered_++], value_bytes, now_);
   if (accesses_answered_ == expected_accesses_.size()) forget_accesses();

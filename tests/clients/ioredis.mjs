@@ -36,6 +36,21 @@ async function pipelines(redis) {
   assert.deepEqual(together, Array.from({ length: 300 }, (_, i) => String(i)));
 }
 
+async function transactions(redis) {
+  const replies = await redis.multi().set("t", "1").incr("t").get("t").mget("t", "none").exec();
+  assert.deepEqual(replies, [[null, "OK"], [null, 2], [null, "2"], [null, ["2", null]]]);
+  await redis.watch("t");
+  const other = redis.duplicate();
+  await other.set("t", "changed");
+  assert.equal(await redis.multi().set("t", "never").exec(), null);
+  assert.equal(await other.get("t"), "changed");
+  assert.deepEqual(await redis.multi({ pipeline: false }), "OK");
+  assert.equal(await redis.del("t"), "QUEUED");
+  assert.equal(await redis.discard(), "OK");
+  assert.equal(await other.get("t"), "changed");
+  await other.quit();
+}
+
 async function counters(redis) {
   await Promise.all(Array.from({ length: 500 }, () => redis.incr("n")));
   assert.equal(await redis.get("n"), "500");
@@ -59,7 +74,7 @@ const redis = new Redis({
   host, port: Number(port), keyPrefix: prefix, maxRetriesPerRequest: 1, enableAutoPipelining: true,
 });
 try {
-  for (const test of [strings, pipelines, counters, scans]) {
+  for (const test of [strings, pipelines, transactions, counters, scans]) {
     await test(redis);
     console.log("ok", test.name);
   }

@@ -79,6 +79,63 @@ def pipelines(client):
     client.delete(*[key("p%d" % i) for i in range(500)])
 
 
+def transactions(client):
+    client.delete(key("t"), key("u"), key("none"))
+    pipe = client.pipeline()
+    pipe.set(key("t"), "1").incr(key("t")).append(key("t"), "0").get(key("t")).expire(key("t"), 100).exists(key("none"))
+    check(pipe.execute(), [True, 2, 2, b"20", True, 0])
+    check(0 < client.ttl(key("t")) <= 100, True)
+    pipe = client.pipeline()
+    pipe.set(key("u"), "word").incr(key("u")).set(key("t"), "after")
+    replies = pipe.execute(raise_on_error=False)
+    check((replies[0], str(replies[1]), replies[2]), (True, "value is not an integer or out of range", True))
+    check(client.get(key("t")), b"after")
+    pipe = client.pipeline()
+    pipe.execute_command("NOSUCH")
+    pipe.set(key("t"), "never")
+    try:
+        pipe.execute()
+        raise AssertionError("a transaction with a command that is none was executed")
+    except redis.ResponseError:
+        pass
+    check(client.get(key("t")), b"after")
+    transfer(client)
+
+
+def transfer(client):
+    """WATCH: of many that move from one key to another at once, none moves what is not there."""
+    client.mset({key("from"): 60, key("to"): 0})
+
+    def move(pipe):
+        have = int(pipe.get(key("from")))
+        pipe.multi()
+        if have > 0:
+            pipe.decr(key("from")).incr(key("to"))
+
+    def mover():
+        for _ in range(20):
+            client.transaction(move, key("from"))
+
+    threads = [threading.Thread(target=mover) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check([int(each) for each in client.mget(key("from"), key("to"))], [0, 60])
+    with client.pipeline() as pipe:
+        pipe.watch(key("from"), key("absent"))
+        client.set(key("absent"), "now it is there")
+        pipe.multi()
+        pipe.set(key("from"), "never")
+        try:
+            pipe.execute()
+            raise AssertionError("a transaction was executed although a watched key had changed")
+        except redis.WatchError:
+            pass
+    check(client.get(key("from")), b"0")
+    check(client.pipeline().execute(), [])
+
+
 def introspection(client):
     check(client.ping(), True)
     check(client.client_setname("tester"), True)
@@ -122,7 +179,7 @@ def many_threads(client):
 
 def main():
     client = redis.Redis(host=sys.argv[1], port=int(sys.argv[2]))
-    for test in (strings, numbers, keys, pipelines, introspection, freshet, many_threads):
+    for test in (strings, numbers, keys, pipelines, transactions, introspection, freshet, many_threads):
         test(client)
         print("ok", test.__name__)
     for name in client.scan_iter(match=PREFIX + "*", count=1000):

@@ -38,6 +38,7 @@ class ForwardingStorage : public storage::Storage {
     inner_->split_points(range, parts, deadline, counted(std::move(done)));
   }
   void forget(std::vector<storage::Tombstone> tombstones) override { inner_->forget(std::move(tombstones)); }
+  const storage::RowCollections* rows() const override { return inner_->rows(); }
   void health(base::Nanoseconds deadline, storage::Callback<storage::Health> done) override {
     inner_->health(deadline, counted(std::move(done)));
   }

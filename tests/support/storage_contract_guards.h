@@ -57,6 +57,18 @@ TEST_P(StorageContract, a_batch_with_one_stale_token_applies_nothing) {
   EXPECT_TRUE(both) << both.error().what;
 }
 
+TEST_P(StorageContract, a_key_that_is_only_checked_needs_its_token_too) {
+  auto request = request_of({put("k", "v", token_), put("l", "w", token_)});
+  request.also.push_back({"read", token_});
+  ASSERT_TRUE(calls().write(request));
+  request.mutations[0].value = "newer";
+  request.also.front().token = storage::Token::make();
+  const auto reply = calls().write(request);
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::guard_mismatch);
+  EXPECT_EQ(value_of("k"), "v");
+}
+
 // A range that cuts through others, down to a single slot in the middle of a cell, replaces exactly its own slots.
 TEST_P(StorageContract, set_guard_replaces_exactly_its_range) {
   const auto outer = token_;

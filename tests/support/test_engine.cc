@@ -36,10 +36,12 @@ void CountingStorage::write(storage::WriteRequest request, storage::Callback<sto
   ForwardingStorage::write(std::move(request), std::move(done));
 }
 
-TestEngine::TestEngine(cache::EngineOptions options, std::unique_ptr<ownership::Ownership> ownership, const Wrap& wrap)
+TestEngine::TestEngine(cache::EngineOptions options, std::unique_ptr<ownership::Ownership> ownership, const Wrap& wrap,
+                       consistency::Protections protections)
     : storage(std::make_shared<CountingStorage>(open_storage(directory.path()))) {
   options.memory_bytes = std::min<std::size_t>(options.memory_bytes, 16 << 20);
   cache::EngineParts parts;
+  parts.protections = protections;
   parts.storage = wrap ? wrap(storage) : std::make_unique<ForwardingStorage>(storage);
   parts.ownership = ownership ? std::move(ownership) : std::make_unique<ownership::SoloOwnership>();
   engine = std::make_unique<cache::ComposedEngine>(options, std::move(parts));

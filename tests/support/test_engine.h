@@ -58,7 +58,7 @@ class TestEngine {
   // `wrap` puts the test's double between the engine and the counting storage. Without an ownership the engine owns every
   // slot, without an end.
   explicit TestEngine(cache::EngineOptions options = {}, std::unique_ptr<ownership::Ownership> ownership = nullptr,
-                      const Wrap& wrap = nullptr);
+                      const Wrap& wrap = nullptr, consistency::Protections protections = {});
 
   cache::ComposedEngine& operator*() { return *engine; }
   cache::ComposedEngine* operator->() { return engine.get(); }

@@ -88,6 +88,13 @@ void hdel(Context&);
 void hincrby(Context&);
 void hincrbyfloat(Context&);
 
+// transactions.cc
+void multi(Context&);
+void exec(Context&);
+void discard(Context&);
+void watch(Context&);
+void unwatch(Context&);
+
 // keys.cc
 void del(Context&);
 void exists(Context&);

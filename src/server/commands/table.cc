@@ -15,6 +15,10 @@ constexpr std::string_view kNoteRow = "The key is a row of a table's collection;
 constexpr std::string_view kNoteHashWrite =
     "Rows of guarded collections only: those of observed ones are read-only, and key-value keys hold strings. NULL is an "
     "absent field. Errors of types and constraints name the column and the constraint.";
+constexpr std::string_view kNoteMultiExec =
+    "All or nothing: isolated from every other writer, and applied in one transaction of the database. A command that fails "
+    "by itself (a value of the wrong type) leaves the others as they are, as in Redis; what the database refuses (a "
+    "constraint) takes all back: EXECABORT. Keys of observed collections can be read there, each at its own moment.";
 constexpr std::string_view kNoteDelete =
     "More than 1024 keys are deleted in several transactions; Redis deletes all at once.";
 constexpr std::string_view kNoteTracking =
@@ -38,16 +42,16 @@ constexpr Command kCommands[] = {
     {"ping", -1, kConnection | kWhileSubscribed, 0, 0, 0, "connection", "1.0.0", "[message]",
      "Answers PONG, or the message.", h::ping},
     {"echo", 2, kConnection, 0, 0, 0, "connection", "1.0.0", "message", "Answers the message.", h::echo},
-    {"hello", -1, kConnection | kNoAuth, 0, 0, 0, "connection", "6.0.0",
+    {"hello", -1, kConnection | kNoAuth | kNoMulti, 0, 0, 0, "connection", "6.0.0",
      "[protover [AUTH username password] [SETNAME clientname]]", "Chooses the protocol's version, and authenticates.",
      h::hello},
-    {"auth", -2, kConnection | kNoAuth, 0, 0, 0, "connection", "1.0.0", "[username] password",
+    {"auth", -2, kConnection | kNoAuth | kNoMulti, 0, 0, 0, "connection", "1.0.0", "[username] password",
      "Authenticates the connection.", h::auth, "There is one user, `default`."},
     {"select", 2, kConnection, 0, 0, 0, "connection", "1.0.0", "index", "Chooses the database, of which there is one: 0.",
      h::select},
-    {"reset", 1, kConnection | kNoAuth | kWhileSubscribed, 0, 0, 0, "connection", "6.2.0", "",
+    {"reset", 1, kConnection | kNoAuth | kWhileSubscribed | kNotQueued, 0, 0, 0, "connection", "6.2.0", "",
      "Sets the connection back to its beginning.", h::reset},
-    {"quit", -1, kConnection | kNoAuth | kWhileSubscribed, 0, 0, 0, "connection", "1.0.0", "",
+    {"quit", -1, kConnection | kNoAuth | kWhileSubscribed | kNotQueued, 0, 0, 0, "connection", "1.0.0", "",
      "Answers OK and closes the connection.", h::quit},
     {"client", -2, kContainer, 0, 0, 0, "connection", "2.4.0", "", "Commands about client connections.", h::container_help},
     {"client|id", 2, kConnection, 0, 0, 0, "connection", "5.0.0", "", "The connection's id.", h::client_id},
@@ -65,18 +69,18 @@ constexpr Command kCommands[] = {
     {"client|no-touch", 3, kConnection, 0, 0, 0, "connection", "7.2.0", "ON | OFF",
      "Notes the wish; reads count all the same.", h::client_no_touch,
      "Accepted and shown in CLIENT LIST; it changes nothing."},
-    {"client|tracking", -3, kConnection, 0, 0, 0, "connection", "6.0.0",
+    {"client|tracking", -3, kConnection | kNoMulti, 0, 0, 0, "connection", "6.0.0",
      "ON | OFF [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
      "Tells the client of every change of what it has read, or of keys with a prefix.", h::client_tracking, kNoteTracking},
-    {"client|caching", 3, kConnection, 0, 0, 0, "connection", "6.0.0", "YES | NO",
+    {"client|caching", 3, kConnection | kNoMulti, 0, 0, 0, "connection", "6.0.0", "YES | NO",
      "Whether the next command's keys are tracked.", h::client_caching},
     {"client|trackinginfo", 2, kConnection, 0, 0, 0, "connection", "6.2.0", "", "What CLIENT TRACKING stands at.",
      h::client_trackinginfo},
     {"client|getredir", 2, kConnection, 0, 0, 0, "connection", "6.0.0", "", "The connection that invalidations go to.",
      h::client_getredir},
-    {"subscribe", -2, kConnection | kWhileSubscribed, 0, 0, 0, "connection", "2.0.0", "channel [channel ...]",
+    {"subscribe", -2, kConnection | kWhileSubscribed | kNoMulti, 0, 0, 0, "connection", "2.0.0", "channel [channel ...]",
      "Subscribes to the channel of invalidations.", h::subscribe, "Only `__redis__:invalidate` is offered."},
-    {"unsubscribe", -1, kConnection | kWhileSubscribed, 0, 0, 0, "connection", "2.0.0", "[channel [channel ...]]",
+    {"unsubscribe", -1, kConnection | kWhileSubscribed | kNoMulti, 0, 0, 0, "connection", "2.0.0", "[channel [channel ...]]",
      "Ends the subscription.", h::unsubscribe},
     {"client|help", 2, kConnection, 0, 0, 0, "connection", "5.0.0", "", "Lists the subcommands.", h::container_help},
 
@@ -98,7 +102,7 @@ constexpr Command kCommands[] = {
      "Settings are changed one by one; those before a wrong one stay changed."},
     {"config|resetstat", 2, kAdmin, 0, 0, 0, "server", "2.0.0", "", "Sets the server's counters to 0.", h::config_resetstat},
     {"config|help", 2, 0, 0, 0, 0, "server", "5.0.0", "", "Lists the subcommands.", h::container_help},
-    {"dbsize", 1, kReadonly, 0, 0, 0, "server", "1.0.0", "", "The number of keys in the database.", h::dbsize,
+    {"dbsize", 1, kReadonly | kNoMulti, 0, 0, 0, "server", "1.0.0", "", "The number of keys in the database.", h::dbsize,
      "Exact while there are few keys, an estimate beyond; keys past their deadline may be counted until they are removed."},
     {"time", 1, kFast, 0, 0, 0, "server", "2.6.0", "", "Seconds since 1970, and microseconds beside them.", h::time,
      "By the clock that deadlines are compared with: the database's, to the millisecond."},
@@ -168,6 +172,17 @@ constexpr Command kCommands[] = {
     {"hincrbyfloat", 4, kWrite | kFast, 1, 1, 1, "hash", "2.6.0", "key field increment", "Adds to the column, a number.",
      h::hincrbyfloat, kNoteHashWrite},
 
+    // Transactions.
+    {"multi", 1, kFast | kNotQueued, 0, 0, 0, "transactions", "1.2.0", "", "Queues the commands that follow, until EXEC.",
+     h::multi, kNoteMultiExec},
+    {"exec", 1, kNotQueued, 0, 0, 0, "transactions", "1.2.0", "",
+     "Executes the queued commands as one transaction in the database.", h::exec, kNoteMultiExec},
+    {"discard", 1, kFast | kNotQueued, 0, 0, 0, "transactions", "2.0.0", "", "Forgets the queued commands.", h::discard},
+    {"watch", -2, kFast | kNotQueued, 1, -1, 1, "transactions", "2.2.0", "key [key ...]",
+     "EXEC executes nothing if one of the keys has changed since.", h::watch,
+     "Keys are compared by their versions; rows without a declared version column as a whole."},
+    {"unwatch", 1, kFast, 0, 0, 0, "transactions", "2.2.0", "", "Forgets the watched keys.", h::unwatch},
+
     // Keys.
     {"del", -2, kWrite, 1, -1, 1, "generic", "1.0.0", "key [key ...]", "Deletes keys.", h::del, kNoteDelete},
     {"unlink", -2, kWrite | kFast, 1, -1, 1, "generic", "4.0.0", "key [key ...]", "Deletes keys, as DEL.", h::del,
@@ -177,12 +192,12 @@ constexpr Command kCommands[] = {
      h::type, "A query's result is a string: its JSON."},
     {"touch", -2, kRead, 1, -1, 1, "generic", "3.2.1", "key [key ...]", "Reads the keys for the sake of eviction.",
      h::exists},
-    {"scan", -2, kReadonly, 0, 0, 0, "generic", "2.8.0", "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+    {"scan", -2, kReadonly | kNoMulti, 0, 0, 0, "generic", "2.8.0", "cursor [MATCH pattern] [COUNT count] [TYPE type]",
      "Walks over the keys, some at a time.", h::scan,
      "The cursor is a position in the database: a key that is present throughout is returned, across restarts too. COUNT is "
      "cut "
      "to 10,000."},
-    {"keys", 2, kReadonly, 0, 0, 0, "generic", "1.0.0", "pattern", "Every key that matches.", h::keys,
+    {"keys", 2, kReadonly | kNoMulti, 0, 0, 0, "generic", "1.0.0", "pattern", "Every key that matches.", h::keys,
      "Not of one moment: it walks over the database as SCAN does."},
     {"expire", -3, kWrite | kFast, 1, 1, 1, "generic", "1.0.0", "key seconds [NX | XX | GT | LT]", "Sets the time to live.",
      h::expire, kNoteDeadline},
@@ -204,17 +219,17 @@ constexpr Command kCommands[] = {
      "The value with its version (rows and queries: the position in the database's log), its age in milliseconds, and where "
      "it came from (memory or storage), as a map.",
      h::freshet_get, "A row is JSON in RESP2 and a map of typed columns in RESP3, NULLs included."},
-    {"freshet.with", -4, kReadonly, 0, 0, 0, "freshet", "0.1.0", "LEVEL level command [argument ...]",
+    {"freshet.with", -4, kReadonly | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "LEVEL level command [argument ...]",
      "Executes one command that reads keys, at that level.", h::freshet_with},
     {"freshet.level", -1, kFast, 0, 0, 0, "freshet", "0.1.0", "[level]",
      "Sets the level of the connection's reads, or tells it. SESSION without a token begins at what has been acknowledged "
      "until now. RESET goes back to the default.",
      h::freshet_level},
-    {"freshet.token", 1, 0, 0, 0, 0, "freshet", "0.1.0", "",
+    {"freshet.token", 1, kNoMulti, 0, 0, 0, "freshet", "0.1.0", "",
      "A session token that includes every write acknowledged until now.", h::freshet_token},
-    {"freshet.wait", 3, 0, 0, 0, 0, "freshet", "0.1.0", "token milliseconds",
+    {"freshet.wait", 3, kNoMulti, 0, 0, 0, "freshet", "0.1.0", "token milliseconds",
      "Waits until reads of every level include what the token names.", h::freshet_wait},
-    {"freshet.set", -5, kWrite | kFast, 1, 1, 1, "freshet", "0.1.0",
+    {"freshet.set", -5, kWrite | kFast | kNoMulti, 1, 1, 1, "freshet", "0.1.0",
      "key value VERSION version [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | "
      "KEEPTTL]",
      "Sets the value if the key is at that version (0: absent), and returns the new version; else -VERSIONMISMATCH names "
@@ -227,7 +242,7 @@ constexpr Command kCommands[] = {
      "A single argument is a pattern if it holds one of `*?[\\`, else a key."},
     {"freshet.explain", 2, 0, 1, 1, 1, "freshet", "0.1.0", "key", "Where the key comes from, whether it is cached, and why.",
      h::freshet_explain},
-    {"freshet.record", -1, kAdmin, 0, 0, 0, "freshet", "0.1.0", "[SAMPLE rate]",
+    {"freshet.record", -1, kAdmin | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "[SAMPLE rate]",
      "Records: from its OK on the connection is sent every access of every other connection, in batches, until it closes or "
      "RESET.",
      h::freshet_record, kNoteRecord},

@@ -13,9 +13,6 @@ struct Advice {
 };
 
 constexpr Advice kAdvice[] = {
-    {" multi exec discard watch unwatch ",
-     "transactions are not offered: MSET and MSETNX write several keys at once, FRESHET.SET key value VERSION n is a "
-     "compare-and-set"},
     {" eval evalsha eval_ro evalsha_ro script fcall fcall_ro function ",
      "scripts are not offered: use INCRBY, APPEND, SET with NX, XX or GET, or FRESHET.SET key value VERSION n in a loop"},
     {" psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub ",

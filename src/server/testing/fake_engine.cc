@@ -1,6 +1,8 @@
 // The tests' engine: storage's rules in a map.
 #include "server/testing/fake_engine.h"
 
+#include "cache/transaction.h"
+
 #include "protocol/number.h"
 
 namespace freshet::server {
@@ -291,6 +293,33 @@ void FakeEngine::update(std::string key, cache::Decide decide, base::Nanoseconds
   }
   cached_.insert(key);
   answer([done, outcome] { done(outcome); });
+}
+
+// Nobody else is kept out: tests of commands have one writer.
+class FakeTransaction final : public cache::Transaction {
+ public:
+  FakeTransaction(FakeEngine& engine, std::map<std::string, cache::Reading, std::less<>> readings)
+      : engine_(engine), readings_(std::move(readings)) {}
+  const std::map<std::string, cache::Reading, std::less<>>& readings() const override { return readings_; }
+  void commit(std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
+              storage::Callback<storage::WriteReply> done) override {
+    engine_.write(std::move(mutations), false, deadline, std::move(done));
+  }
+
+ private:
+  FakeEngine& engine_;
+  const std::map<std::string, cache::Reading, std::less<>> readings_;
+};
+
+void FakeEngine::begin(std::vector<std::string> keys, base::Nanoseconds deadline,
+                       storage::Callback<std::shared_ptr<cache::Transaction>> done) {
+  get_many(keys, {storage::Level::linearizable, 0, {}, deadline},
+           [this, keys, done = std::move(done)](Result<std::vector<cache::Reading>> read) {
+             if (!read) return done(std::move(read).error());
+             std::map<std::string, cache::Reading, std::less<>> readings;
+             for (std::size_t i = 0; i < keys.size(); ++i) readings.emplace(keys[i], std::move((*read)[i]));
+             done(std::shared_ptr<cache::Transaction>(std::make_shared<FakeTransaction>(*this, std::move(readings))));
+           });
 }
 
 void FakeEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds,

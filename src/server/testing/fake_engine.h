@@ -58,6 +58,8 @@ class FakeEngine final : public cache::Engine {
              storage::Callback<storage::WriteReply> done) override;
   void update(std::string key, cache::Decide decide, base::Nanoseconds deadline,
               storage::Callback<cache::UpdateOutcome> done) override;
+  void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
+             storage::Callback<std::shared_ptr<cache::Transaction>> done) override;
   void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
             storage::Callback<storage::ScanReply> done) override;
   void count(base::Nanoseconds deadline, storage::Callback<storage::KeyCount> done) override;

@@ -43,12 +43,17 @@ void Group::admit(Ticket& ticket) {
     for (const auto& tombstone : forget->tombstones) want(tombstone.key);
   } else {
     const auto& request = ticket.write()->request;
+    const auto passes = [&](const std::string& key, Token token) {
+      const auto slot = base::slot_of(key);
+      if (state_.skip_guard_check || state_.guards.allows(slot, token)) return true;
+      ticket.refuse(guard_error(slot, !state_.guards.token_of(slot).is_nil()));
+      return false;
+    };
     for (const auto& mutation : request.mutations) {
-      const auto slot = base::slot_of(mutation.key);
-      if (!state_.skip_guard_check && !state_.guards.allows(slot, mutation.token)) {
-        ticket.refuse(guard_error(slot, !state_.guards.token_of(slot).is_nil()));
-        return;
-      }
+      if (!passes(mutation.key, mutation.token)) return;
+    }
+    for (const auto& checked : request.also) {
+      if (!passes(checked.key, checked.token)) return;
     }
     for (const auto& mutation : request.mutations) {
       if (request.all_or_nothing || needs_state(mutation)) want(mutation.key);

@@ -1,0 +1,25 @@
+// A transaction over keys of guarded collections: from its beginning to its end nobody else writes them, so that what it has
+// read still holds when what it writes is applied, all of it or nothing. May use storage and consistency.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cache/engine.h"
+
+namespace freshet::cache {
+
+// Thread-safe. Destroyed, it ends: what was not committed was never written. The engine must outlive it.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+  // Of every key, as of one moment at which the transaction held all of them.
+  virtual const std::map<std::string, Reading, std::less<>>& readings() const = 0;
+  // Writes, in order, keys of the transaction: one transaction in storage. Once. Conditions concern rows only, and a
+  // mutation whose condition does not hold leaves the others as they are. Errors: those of Engine::write.
+  virtual void commit(std::vector<Mutation> mutations, base::Nanoseconds deadline, Callback<storage::WriteReply> done) = 0;
+};
+
+}  // namespace freshet::cache
