@@ -29,7 +29,7 @@ namespace freshet {
 // A key's value, or the knowledge that the key is absent.
 struct Value {
   bool present = false;
-  std::string bytes;              // Of observed collections: JSON, an object for a row, an array of objects for a query.
+  std::string bytes;              // Of collections: JSON, an object for a row, an array of objects for a query.
   // Grows with every write of the key and never repeats, across deletes too. 0: the key was never written, as far as storage
   // remembers.
   std::uint64_t version = 0;
@@ -77,6 +77,31 @@ struct BatchedGet {
   CopiedHit result = {};
 };
 
+// How a transaction of your own ended.
+enum class Outcome : std::uint8_t { committed, rolled_back, unknown };
+
+// Lets a transaction that you run in the database yourself, with SQL, write rows of guarded tables: Cache::guard_sql().
+//
+//   auto guard = cache.guard_sql({"accounts:7", "accounts:8"}).get();
+//   PQexec(connection, "BEGIN");
+//   PQexec(connection, guard->statement().c_str());   // First. Then your own statements, and COMMIT.
+//   guard->end(freshet::Outcome::committed);
+//
+// Until it ends the rows are not cached, and others' writes of them wait. Destroyed without a word its outcome is unknown:
+// the database then replaces the guards, so that the transaction has committed, or never will, and the rows are back.
+// Thread-safe; the cache must outlive it.
+class SqlGuard {
+ public:
+  const std::string& statement() const;
+  // After COMMIT or ROLLBACK was answered. The first call counts. False: it had been given up before, at its limit; a commit
+  // that was answered is in the database all the same.
+  bool end(Outcome outcome);
+
+ private:
+  friend class Cache;
+  std::shared_ptr<void> guard_;
+};
+
 class Cache {
  public:
   using ReadDone = std::function<void(Result<Value>)>;
@@ -120,6 +145,13 @@ class Cache {
   // invalid_argument, deadline_exceeded, unavailable.
   std::future<Result<std::string>> token(std::chrono::milliseconds deadline = {});
   std::future<Result<void>> wait(std::string token, std::chrono::milliseconds deadline = {});
+
+  // Guards rows of guarded tables for a transaction of your own, which may take as long as `limit`. Waits, within the
+  // options' deadline, for whoever writes one of them. The transaction must be READ COMMITTED, and may not be a read-only
+  // one. Errors: unsupported (a key that is no row of a guarded table), not_owner, deadline_exceeded, unavailable,
+  // invalid_argument.
+  std::future<Result<SqlGuard>> guard_sql(std::vector<std::string> keys, const WriteOptions& options = {},
+                                          std::chrono::milliseconds limit = std::chrono::seconds(30));
 
   // Drops cached data only. True if there was any. The next read asks storage.
   bool evict(std::string_view key);

@@ -62,6 +62,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) override;
   void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
              Callback<std::shared_ptr<Transaction>> done) override;
+  void guard_sql(std::vector<std::string> keys, base::Nanoseconds deadline, base::Nanoseconds limit,
+                 Callback<std::shared_ptr<SqlGuard>> done) override;
   void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline, Callback<storage::ScanReply> done) override;
   void count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) override;
   std::size_t evict(std::string_view key) override;
@@ -91,6 +93,9 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   struct Gathering;
   struct Update;
   class LockedTransaction;
+  class LentTransaction;
+  // The keys of a transaction: ascending, distinct, each of them guarded.
+  std::optional<Error> prepare_keys(std::vector<std::string>& keys) const;
 
   // On the adaptive policy's thread, or on that of a change.
   void change_policy(const eviction::TablePolicy& policy);

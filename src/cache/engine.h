@@ -141,6 +141,7 @@ struct EngineStats {
 };
 
 class Transaction;  // cache/transaction.h
+class SqlGuard;
 
 class Engine {
  public:
@@ -190,6 +191,12 @@ class Engine {
   // key), not_owner, deadline_exceeded, unavailable.
   virtual void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
                      Callback<std::shared_ptr<Transaction>> done) = 0;
+
+  // Lends the guards of rows to a transaction of the caller's own, which may take as long as `limit`. Errors: as of begin().
+  virtual void guard_sql(std::vector<std::string> /*keys*/, base::Nanoseconds /*deadline*/, base::Nanoseconds /*limit*/,
+                         Callback<std::shared_ptr<SqlGuard>> done) {
+    done(Error::of(ErrorCode::unsupported, "no tables are guarded here"));
+  }
 
   virtual void scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds deadline,
                     Callback<storage::ScanReply> done) = 0;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cache/engine.h"
+#include "cache/transaction.h"
 #include "freshet/cache.h"
 
 namespace freshet {
@@ -143,6 +144,29 @@ Result<std::unique_ptr<Cache>> Cache::open(const Options& options) {
   auto engine = cache::Engine::open(engine_options);
   if (!engine) return std::move(engine).error();
   return std::unique_ptr<Cache>(new Cache(std::make_unique<State>(State{std::move(*engine)})));
+}
+
+std::future<Result<SqlGuard>> Cache::guard_sql(std::vector<std::string> keys, const WriteOptions& options,
+                                               std::chrono::milliseconds limit) {
+  return future_of<SqlGuard>([&](std::function<void(Result<SqlGuard>)> done) {
+    state_->engine->guard_sql(std::move(keys), deadline_of(options.deadline), nanoseconds(limit),
+                              [done = std::move(done)](Result<std::shared_ptr<cache::SqlGuard>> lent) {
+                                if (!lent) return done(std::move(lent).error());
+                                SqlGuard guard;
+                                guard.guard_ = std::move(*lent);
+                                done(std::move(guard));
+                              });
+  });
+}
+
+const std::string& SqlGuard::statement() const { return static_cast<const cache::SqlGuard*>(guard_.get())->statement(); }
+
+bool SqlGuard::end(Outcome outcome) {
+  using Ended = cache::SqlGuard::Outcome;
+  const auto ended = outcome == Outcome::committed     ? Ended::committed
+                     : outcome == Outcome::rolled_back ? Ended::rolled_back
+                                                       : Ended::unknown;
+  return static_cast<cache::SqlGuard*>(guard_.get())->end(ended);
 }
 
 CopiedHit Cache::try_get(std::string_view key, std::span<char> buffer) const {

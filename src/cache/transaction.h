@@ -22,4 +22,17 @@ class Transaction {
   virtual void commit(std::vector<Mutation> mutations, base::Nanoseconds deadline, Callback<storage::WriteReply> done) = 0;
 };
 
+// A transaction that the application runs itself, with SQL, on rows of guarded tables. Thread-safe. Destroyed, its outcome
+// is unknown: the database is asked for new guards, and the keys are back once no transaction can pass the old ones.
+class SqlGuard {
+ public:
+  enum class Outcome : std::uint8_t { committed, rolled_back, unknown };
+
+  virtual ~SqlGuard() = default;
+  // The transaction's first statement. READ COMMITTED, unless the guards are of the for-share dialect.
+  virtual const std::string& statement() const = 0;
+  // After COMMIT or ROLLBACK was answered. The first call counts; false: it was given up before, at its limit.
+  virtual bool end(Outcome outcome) = 0;
+};
+
 }  // namespace freshet::cache

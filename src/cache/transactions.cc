@@ -6,6 +6,7 @@
 #include "cache/composed_engine.h"
 #include "cache/transaction.h"
 #include "consistency/key_locks.h"
+#include "consistency/lent_guards.h"
 
 namespace freshet::cache {
 namespace {
@@ -41,26 +42,73 @@ class ComposedEngine::LockedTransaction final : public Transaction {
   std::map<std::string, Reading, std::less<>> readings_;
 };
 
-void ComposedEngine::begin(std::vector<std::string> keys, base::Nanoseconds deadline,
-                           Callback<std::shared_ptr<Transaction>> done) {
-  if (released_) return done(stopping());
+std::optional<Error> ComposedEngine::prepare_keys(std::vector<std::string>& keys) const {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   if (keys.size() > storage::kBatchKeysMax) {
-    return done(Error::of(ErrorCode::invalid_argument,
-                          fmt::format("a transaction of {} keys; at most {} go into one", keys.size(),
-                                      storage::kBatchKeysMax)));
+    return Error::of(ErrorCode::invalid_argument,
+                     fmt::format("a transaction of {} keys; at most {} go into one", keys.size(), storage::kBatchKeysMax));
   }
   for (const auto& key : keys) {
-    if (observes(key)) return done(read_only(key, kind_of(key)));
-    if (!guards(key)) return done(no_key_value(key));
+    if (observes(key)) return read_only(key, kind_of(key));
+    if (!guards(key)) return no_key_value(key);
   }
+  return std::nullopt;
+}
+
+void ComposedEngine::begin(std::vector<std::string> keys, base::Nanoseconds deadline,
+                           Callback<std::shared_ptr<Transaction>> done) {
+  if (released_) return done(stopping());
+  if (auto error = prepare_keys(keys)) return done(std::move(*error));
   if (!collection_) return done(std::shared_ptr<Transaction>());
   deadline = write_deadline(deadline);
   collection_->lock(std::move(keys), deadline, [this, deadline, done](Result<std::shared_ptr<consistency::KeyLocks>> locks) {
     if (!locks) return done(std::move(locks).error());
     read_locked(std::make_shared<LockedTransaction>(*this, std::move(*locks)), deadline, done);
   });
+}
+
+// Clients that keep what they read are told when it ends, however that is.
+class ComposedEngine::LentTransaction final : public SqlGuard {
+ public:
+  LentTransaction(ComposedEngine& engine, std::shared_ptr<consistency::LentGuards> guards, std::string statement)
+      : engine_(engine), guards_(std::move(guards)), statement_(std::move(statement)) {}
+  ~LentTransaction() override { end(Outcome::unknown); }
+
+  const std::string& statement() const override { return statement_; }
+  bool end(Outcome outcome) override {
+    using Lent = consistency::LentGuards::Outcome;
+    const bool first = guards_->end(outcome == Outcome::committed     ? Lent::committed
+                                    : outcome == Outcome::rolled_back ? Lent::rolled_back
+                                                                      : Lent::unknown);
+    if (first && engine_.watched_) {
+      for (const auto& key : guards_->keys()) engine_.on_changed(key.key);
+    }
+    return first;
+  }
+
+ private:
+  ComposedEngine& engine_;
+  const std::shared_ptr<consistency::LentGuards> guards_;
+  const std::string statement_;
+};
+
+void ComposedEngine::guard_sql(std::vector<std::string> keys, base::Nanoseconds deadline, base::Nanoseconds limit,
+                               Callback<std::shared_ptr<SqlGuard>> done) {
+  if (released_) return done(stopping());
+  if (auto error = prepare_keys(keys)) return done(std::move(*error));
+  if (keys.empty() || !collection_) return done(Error::of(ErrorCode::invalid_argument, "no rows are named"));
+  // What cannot be said in SQL is refused before anything is locked.
+  std::vector<storage::CheckedKey> named;
+  for (const auto& key : keys) named.push_back({key, {}});
+  if (auto sayable = storage_->guard_statement(named); !sayable) return done(std::move(sayable).error());
+  collection_->lend(std::move(keys), write_deadline(deadline), limit,
+                    [this, done = std::move(done)](Result<std::shared_ptr<consistency::LentGuards>> lent) {
+                      if (!lent) return done(std::move(lent).error());
+                      auto statement = storage_->guard_statement((*lent)->keys());
+                      if (!statement) return done(std::move(statement).error());
+                      done(std::shared_ptr<SqlGuard>(std::make_shared<LentTransaction>(*this, *lent, *std::move(statement))));
+                    });
 }
 
 // Every key is read while all are locked. No other node wrote one of them meanwhile if this one owned them throughout: then

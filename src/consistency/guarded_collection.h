@@ -48,6 +48,8 @@ struct CollectionStats {
   GuardStats guards;
 };
 
+class LentGuards;
+
 class GuardedCollection {
  public:
   // To end: stop(), destroy the storage, destroy the loop, then this object.
@@ -95,6 +97,12 @@ class GuardedCollection {
   // wait meanwhile go on when the locks end. Errors: deadline_exceeded, unavailable.
   void lock(std::vector<std::string> keys, base::Nanoseconds deadline, storage::Callback<std::shared_ptr<KeyLocks>> done);
 
+  // Lends the keys' guards to a transaction that somebody else runs in the database: to the rest of this node it is a
+  // write in flight, of each key, until it ends (consistency/lent_guards.h). `limit`: how long it may take. Errors: as of
+  // write().
+  void lend(std::vector<std::string> keys, base::Nanoseconds deadline, base::Nanoseconds limit,
+            storage::Callback<std::shared_ptr<LentGuards>> done);
+
   // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
   // Nullopt: it does not own the key. For what has no versions to compare: keys that storage does not remember.
   struct WriteMark {
@@ -133,6 +141,7 @@ class GuardedCollection {
                           std::function<void(const Result<ReadAnswer>&)> done);
 
   // writing.cc
+  static WritePart part_of_key(const std::string& key);
   void begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
              storage::Callback<storage::WriteReply> done);
   void start(const WriteRef& write);
@@ -153,8 +162,15 @@ class GuardedCollection {
   void note_tombstone(storage::Tombstone tombstone);
   void forget_tombstones();
 
+  // lending.cc
+  friend class LentGuards;
+  void register_lent(const std::shared_ptr<KeyLocks>& locks, base::Nanoseconds deadline, base::Nanoseconds limit,
+                     storage::Callback<std::shared_ptr<LentGuards>> done);
+  void fence_lent(const WriteRef& write, std::size_t next_part);
+
   // resolving.cc
   void resolve(const WriteRef& write);
+  void note_unknown(const WriteRef& write);
   enum class Landed : std::uint8_t { no, yes, unclear };
   Landed has_landed(const Write& write, const std::vector<storage::KeyState>& states, bool undisturbed) const;
   void await_fence(const WriteRef& write, std::size_t next_part);

@@ -16,6 +16,13 @@ Result<storage::MutationOutcome> row_outcome(const storage::Mutation& mutation, 
 }  // namespace
 
 void GuardedCollection::resolve(const WriteRef& write) {
+  note_unknown(write);
+  if (!protections_.fence_unknown) return find_out(write, true);
+  for (const auto& part : write->parts) guards_.renew(part.slot, part.guard);
+  await_fence(write, 0);
+}
+
+void GuardedCollection::note_unknown(const WriteRef& write) {
   counters_.unknown_outcomes.fetch_add(1, std::memory_order_relaxed);
   for (auto& part : write->parts) {
     auto& shard = shard_of(part.hash);
@@ -24,9 +31,6 @@ void GuardedCollection::resolve(const WriteRef& write) {
     ++operations.unknown;
     operations.group.cacheable = false;
   }
-  if (!protections_.fence_unknown) return find_out(write, true);
-  for (const auto& part : write->parts) guards_.renew(part.slot, part.guard);
-  await_fence(write, 0);
 }
 
 // The guard under which the lost attempt was sent has been dropped: any guard that comes now was asked for later, and once

@@ -17,6 +17,8 @@ struct GuardedCollection::Write {
   // Of a transaction: its locks, and the keys that it has read and does not write.
   std::shared_ptr<KeyLocks> locks;
   std::vector<WritePart> read_parts;
+  // Of guards that are lent: called instead of sending it, once it is registered.
+  std::function<void()> lent;
   int attempts = 0;
 };
 

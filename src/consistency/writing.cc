@@ -7,13 +7,10 @@
 #include <unordered_map>
 
 namespace freshet::consistency {
-namespace {
 
-WritePart part_of_key(const std::string& key) {
+WritePart GuardedCollection::part_of_key(const std::string& key) {
   return {key, base::hash_of(key), base::slot_of(key), nullptr, false, {}};
 }
-
-}  // namespace
 
 void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
                               storage::Callback<storage::WriteReply> done) {
@@ -60,7 +57,8 @@ void GuardedCollection::start(const WriteRef& write) {
                                              limits_.write_attempts_max),
                                  "retry; see whether two nodes believe to own the same slots"));
   }
-  if (register_parts(write)) send(write);
+  if (!register_parts(write)) return;
+  write->lent ? write->lent() : send(write);
 }
 
 // Registers every key of the write. False: it waits, for a guard or for another write's outcome, and starts again later.

@@ -176,6 +176,16 @@ bool Session::queue(const Command& command, std::span<const std::string_view> ar
   return true;
 }
 
+std::int64_t Session::keep_sql_guard(std::shared_ptr<cache::SqlGuard> guard) {
+  sql_guards_.emplace(++last_sql_guard_, std::move(guard));
+  return last_sql_guard_;
+}
+
+std::shared_ptr<cache::SqlGuard> Session::take_sql_guard(std::int64_t id) {
+  auto guard = sql_guards_.extract(id);
+  return guard ? std::move(guard.mapped()) : nullptr;
+}
+
 bool Session::run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& reply, const TransactionRun::Step& step) {
   run_ = std::move(run);
   out_.swap(reply);
@@ -396,6 +406,7 @@ void Session::reset() {
   reply_.set_version(2);
   level_.set({});
   queued_.clear();
+  sql_guards_.clear();
   stop_tracking();
   stop_recording();
   subscribed_ = false;

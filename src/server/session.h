@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,9 @@
 namespace freshet::server {
 
 class Worker;
+
+// Transactions of its own that one client may have under guards at a time.
+inline constexpr std::size_t kSqlGuardsMax = 64;
 
 inline constexpr std::string_view kBadClientName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -90,6 +94,10 @@ class Session {
 
   // MULTI, and what it has queued.
   QueuedTransaction& queued() { return queued_; }
+  // Transactions of the client's own, under guards (FRESHET.GUARD): numbered from 1.
+  std::int64_t keep_sql_guard(std::shared_ptr<cache::SqlGuard> guard);
+  std::shared_ptr<cache::SqlGuard> take_sql_guard(std::int64_t id);
+  const std::map<std::int64_t, std::shared_ptr<cache::SqlGuard>>& sql_guards() const { return sql_guards_; }
   // A step of a command of a transaction under way: what it writes goes to `reply`, what it reads and writes to the
   // transaction. True if it waits: its step comes by TransactionRun::answer_to_current().
   bool run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& reply, const TransactionRun::Step& step);
@@ -191,6 +199,8 @@ class Session {
   std::unique_ptr<TrackedClient> tracked_;
   QueuedTransaction queued_;
   std::shared_ptr<TransactionRun> run_;          // While a step of one of its commands is taken.
+  std::map<std::int64_t, std::shared_ptr<cache::SqlGuard>> sql_guards_;
+  std::int64_t last_sql_guard_ = 0;
   std::shared_ptr<Recording> recording_;         // Null unless the connection records.
   std::vector<std::string> expected_accesses_;   // Of the command that waits.
   std::size_t accesses_answered_ = 0;

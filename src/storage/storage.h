@@ -210,6 +210,12 @@ class Storage {
 
   virtual void health(base::Nanoseconds deadline, Callback<Health> done) = 0;
 
+  // The SQL statement that lets a transaction of somebody else's pass these guards, of rows of guarded tables: its first,
+  // on a connection of his own. Errors: unsupported, invalid_argument.
+  virtual Result<std::string> guard_statement(const std::vector<CheckedKey>& /*keys*/) const {
+    return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
+  }
+
   // The tables whose rows are read and written here beside the key-value pairs; null: none. Valid as long as the storage.
   virtual const RowCollections* rows() const { return nullptr; }
 };

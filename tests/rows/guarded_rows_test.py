@@ -167,6 +167,47 @@ class GuardedRows(unittest.TestCase):
         self.assertIn("public.users by its primary key (id), sealed", explained)
         self.assertIn("version ", explained)
 
+    def test_a_transaction_of_ones_own_is_guarded(self):
+        client = self.client
+        client.hset("plain:1", "n", 1)
+        own = redis.Redis(port=self.server.port, decode_responses=True, single_connection_client=True)
+        number, statement = own.execute_command("FRESHET.GUARD", "plain:1")
+        self.sql.run("BEGIN")
+        self.sql.run(statement)
+        self.sql.run("UPDATE plain SET n = n + 1 WHERE id = 1")
+        self.assertEqual(client.hget("plain:1", "n"), "1", "reads go on, and see what is committed")
+        self.sql.run("COMMIT")
+        self.assertEqual(own.execute_command("FRESHET.UNGUARD", number, "COMMITTED"), "OK")
+        self.assertEqual(client.hget("plain:1", "n"), "2")
+        number, statement = own.execute_command("FRESHET.GUARD", "plain:1", "users:1")
+        own.connection.disconnect()  # Without a word: it is fenced, and others go on.
+        self.assertEqual(client.hincrby("plain:1", "n", 1), 3)
+        self.assertIn("another token", self.plain_sql(statement))
+        self.refused("no row of a guarded table", "FRESHET.GUARD", "pair")
+        self.refused("read-only", "FRESHET.GUARD", "seen:1")
+
+    def test_a_transaction_writes_rows_and_pairs_together(self):
+        client = self.client
+        client.mset({"users:1": '{"age":7}', "pair": "1"})
+        pipe = client.pipeline()
+        pipe.hincrby("users:1", "age", 1).hget("users:1", "age").incr("pair").hset("users:2", "age", 3)
+        pipe.hget("users:2", "name").hgetall("seen:1").delete("users:2").exists("users:2").get("pair")
+        self.assertEqual(pipe.execute(), [8, "8", 2, 1, "new", {"id": "1", "n": self.sql.run("SELECT n FROM seen")[0][0]},
+                                          1, 0, "2"])
+        pipe = client.pipeline()
+        pipe.set("pair", "never").hset("users:1", "age", -1)
+        with self.assertRaises(redis.exceptions.ExecAbortError) as caught:
+            pipe.execute()
+        self.assertIn("constraint 'users_age_check' of users", str(caught.exception))
+        self.assertEqual(client.get("pair"), "2")
+        with client.pipeline() as pipe:
+            pipe.watch("plain:1")
+            client.hset("plain:1", "n", 4)
+            pipe.multi()
+            pipe.hset("users:1", "age", 99)
+            self.assertRaises(redis.WatchError, pipe.execute)
+        self.assertEqual(client.hget("users:1", "age"), "8")
+
     def test_versions_compare_and_set(self):
         client = self.client
         client.hset("plain:1", "n", 1)

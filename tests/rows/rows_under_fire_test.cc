@@ -39,6 +39,7 @@ constexpr int kMovers = 4;
 constexpr int kMovesEach = 250;
 constexpr int kCounters = 4;
 constexpr int kAddsEach = 400;
+constexpr int kSqlEach = 100;
 
 unsigned seed() {
   const char* given = std::getenv("FRESHET_SEED");
@@ -237,6 +238,109 @@ TEST_F(RowsUnderFire, counters_are_as_new_as_what_was_acknowledged) {
   EXPECT_GT(hits, 100) << "inconclusive: nothing was served from memory";
   EXPECT_GT(refused, 0);
   std::cerr << fmt::format("{} hits, {} plain updates refused, {} cuts\n", hits.load(), refused.load(), cuts_.load());
+}
+
+// The application's own SQL, in transactions that begin with the guard's statement: some commit, some roll back, some are
+// cut in the middle, some are left open and forgotten. Hits beside them are never older than what was acknowledged.
+TEST_F(RowsUnderFire, guarded_sql_is_seen_at_once_and_abandoned_transactions_are_fenced) {
+  open("counters", fmt::format("CREATE TABLE counters (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0);"
+                               "INSERT INTO counters SELECT i FROM generate_series(1, {}) i", kCounters));
+  std::vector<Counting> counting(kCounters + 1);
+  std::atomic<bool> done = false;
+  std::atomic<int> wrong = 0, hits = 0, committed = 0, abandoned = 0, refused = 0;
+  const auto guard = [&](const std::string& key) {
+    auto future = future_of<std::shared_ptr<cache::SqlGuard>>([&](auto tell) {
+      engine_->guard_sql({key}, base::kForever, 20 * base::kSecond, std::move(tell));
+    });
+    return take(future);
+  };
+  const auto write_once = [&](SqlSession& session) {
+    const auto row = 1 + draw() % kCounters;
+    auto lent = guard(fmt::format("counters:{}", row));
+    if (!lent) return;
+    ++counting[row].asked;
+    session.run("BEGIN");
+    const bool passed = session.run((*lent)->statement()).ok;
+    const auto outcome = session.run(fmt::format("UPDATE counters SET n = n + 1 WHERE id = {}", row));
+    refused += session.run(fmt::format("SAVEPOINT s; UPDATE counters SET n = -9 WHERE id <> {}", row)).state == "FR005";
+    session.run("ROLLBACK TO s");
+    if (!passed || !outcome.ok) {
+      session.run("ROLLBACK");
+      (*lent)->end(cache::SqlGuard::Outcome::rolled_back);
+      return;
+    }
+    switch (draw() % 4) {
+      case 0:  // It never says how it ended, and then it commits after all: too late, or in time.
+        ++abandoned;
+        lent->reset();
+        session.run("COMMIT");
+        return;
+      case 1:
+        session.run("ROLLBACK");
+        (*lent)->end(cache::SqlGuard::Outcome::rolled_back);
+        return;
+      default:
+        if (!session.run("COMMIT").ok) return;
+        if ((*lent)->end(cache::SqlGuard::Outcome::committed)) ++counting[row].acknowledged;
+        ++committed;
+    }
+  };
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 2; ++i) {
+    writers.emplace_back([&] {
+      SqlSession session(url_);
+      for (int k = 0; k < kSqlEach; ++k) write_once(session);
+    });
+  }
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      std::vector<std::int64_t> seen(kCounters + 1, 0);
+      while (!done) {
+        const auto row = 1 + draw() % kCounters;
+        const auto least = std::max(counting[row].acknowledged.load(), seen[row]);
+        const auto reading = read(fmt::format("counters:{}", row));
+        if (!reading) continue;
+        hits += reading->source == cache::Source::memory;
+        seen[row] = column(*reading, "n");
+        wrong += seen[row] < least || seen[row] > counting[row].asked;
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  done = true;
+  for (auto& reader : readers) reader.join();
+  std::cerr << fmt::format("{} hits, {} committed, {} abandoned, {} refused\n", hits.load(), committed.load(),
+                           abandoned.load(), refused.load());
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(hits, 100) << "inconclusive";
+  EXPECT_GT(committed, kSqlEach / 2);
+  EXPECT_GT(abandoned, 0);
+  EXPECT_GT(refused, 0) << "what it did not name is not its to write";
+  EXPECT_EQ(engine_->stats().operations_in_flight, 0u) << "every key is back";
+  EXPECT_EQ(std::to_string(column(*read("counters:1"), "n")), sql("SELECT n FROM counters WHERE id = 1"));
+}
+
+// A session that idles inside the guard, unheard of: the server ends it, and the keys come back by themselves.
+TEST_F(RowsUnderFire, a_transaction_that_never_ends_gives_its_keys_back) {
+  open("counters", "CREATE TABLE counters (id int PRIMARY KEY, n bigint NOT NULL); INSERT INTO counters VALUES (1, 0)");
+  SqlSession session(url_);
+  {
+    auto future = future_of<std::shared_ptr<cache::SqlGuard>>([&](auto tell) {
+      engine_->guard_sql({"counters:1"}, base::kForever, 20 * base::kMillisecond, std::move(tell));
+    });
+    auto lent = take(future);
+    ASSERT_TRUE(lent) << lent.error().what;
+    session.run("SET idle_in_transaction_session_timeout = '300ms'");
+    session.run("BEGIN");
+    ASSERT_TRUE(session.run((*lent)->statement()).ok);
+    ASSERT_TRUE(session.run("UPDATE counters SET n = 7").ok);
+    while (engine_->stats().unknown_outcomes == 0) std::this_thread::yield();
+    EXPECT_FALSE((*lent)->end(cache::SqlGuard::Outcome::committed)) << "its limit has given it up";
+  }
+  const auto written = write(change("counters:1", {"n", Cell::Kind::add, "1"}));
+  ASSERT_TRUE(written) << written.error().what;
+  EXPECT_EQ(column(*read("counters:1"), "n"), 1) << "what idled is rolled back";
 }
 
 // Without the seal a plain update passes, and the hit behind it is stale: the seal is what makes the difference.

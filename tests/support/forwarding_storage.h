@@ -38,6 +38,9 @@ class ForwardingStorage : public storage::Storage {
     inner_->split_points(range, parts, deadline, counted(std::move(done)));
   }
   void forget(std::vector<storage::Tombstone> tombstones) override { inner_->forget(std::move(tombstones)); }
+  Result<std::string> guard_statement(const std::vector<storage::CheckedKey>& keys) const override {
+    return inner_->guard_statement(keys);
+  }
   const storage::RowCollections* rows() const override { return inner_->rows(); }
   void health(base::Nanoseconds deadline, storage::Callback<storage::Health> done) override {
     inner_->health(deadline, counted(std::move(done)));

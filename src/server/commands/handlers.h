@@ -95,6 +95,10 @@ void discard(Context&);
 void watch(Context&);
 void unwatch(Context&);
 
+// guards.cc
+void freshet_guard(Context&);
+void freshet_unguard(Context&);
+
 // keys.cc
 void del(Context&);
 void exists(Context&);

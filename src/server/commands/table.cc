@@ -19,6 +19,10 @@ constexpr std::string_view kNoteMultiExec =
     "All or nothing: isolated from every other writer, and applied in one transaction of the database. A command that fails "
     "by itself (a value of the wrong type) leaves the others as they are, as in Redis; what the database refuses (a "
     "constraint) takes all back: EXECABORT. Keys of observed collections can be read there, each at its own moment.";
+constexpr std::string_view kNoteGuard =
+    "Answers a number and an SQL statement, which the transaction executes first, at READ COMMITTED. It may then write the rows "
+    "that were named, and no others of sealed tables. After COMMIT or ROLLBACK, FRESHET.UNGUARD. Meanwhile others' writes of "
+    "these rows wait. After 30 seconds, or when the connection ends, the transaction is fenced: it commits in time, or never.";
 constexpr std::string_view kNoteDelete =
     "More than 1024 keys are deleted in several transactions; Redis deletes all at once.";
 constexpr std::string_view kNoteTracking =
@@ -242,6 +246,10 @@ constexpr Command kCommands[] = {
      "A single argument is a pattern if it holds one of `*?[\\`, else a key."},
     {"freshet.explain", 2, 0, 1, 1, 1, "freshet", "0.1.0", "key", "Where the key comes from, whether it is cached, and why.",
      h::freshet_explain},
+    {"freshet.guard", -2, kWrite | kNoMulti, 1, -1, 1, "freshet", "0.1.0", "key [key ...]",
+     "Guards rows for an SQL transaction of your own.", h::freshet_guard, kNoteGuard},
+    {"freshet.unguard", 3, kFast | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "id COMMITTED | ROLLEDBACK | UNKNOWN",
+     "Tells how a guarded SQL transaction ended.", h::freshet_unguard},
     {"freshet.record", -1, kAdmin | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "[SAMPLE rate]",
      "Records: from its OK on the connection is sent every access of every other connection, in batches, until it closes or "
      "RESET.",

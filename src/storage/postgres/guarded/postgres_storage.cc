@@ -101,6 +101,15 @@ Result<void> prepare_database(const PostgresOptions& options) {
   return {};
 }
 
+std::string escaped_text(std::string_view text) {
+  std::string quoted = "E'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
 // What the tables of guarded collections are, in a session that ends with it.
 Result<std::shared_ptr<const RowPlans>> prepare_rows(const PostgresOptions& options) {
   if (options.rows.empty()) return std::make_shared<const RowPlans>(std::vector<std::unique_ptr<RowPlan>>());
@@ -267,6 +276,27 @@ PostgresStorage::PostgresStorage(const PostgresOptions& options, std::shared_ptr
 PostgresStorage::~PostgresStorage() = default;
 
 const RowCollections* PostgresStorage::rows() const { return rows_->empty() ? nullptr : &rows_->collections(); }
+
+// By numbers and escapes alone, so that no setting of the other session changes what it says.
+Result<std::string> PostgresStorage::guard_statement(const std::vector<CheckedKey>& keys) const {
+  const auto& options = lanes_->options();
+  std::string slots, tokens, texts;
+  for (const auto& [key, token] : keys) {
+    if (rows_->find(key) == nullptr) {
+      return Error::of(ErrorCode::unsupported, fmt::format("'{}' is no row of a guarded table", key),
+                       "name rows, as in users:42");
+    }
+    if (key.find('\0') != key.npos) return Error::of(ErrorCode::invalid_argument, "a key with a zero byte");
+    const char* comma = slots.empty() ? "" : ", ";
+    slots += fmt::format("{}{}", comma, base::slot_of(key));
+    tokens += fmt::format("{}'{}'", comma, token.to_text());
+    texts += fmt::format("{}{}", comma, escaped_text(key));
+  }
+  const bool advisory = options.dialect == GuardDialect::advisory;
+  return fmt::format("SELECT freshet.pass_rows({}, {}, ARRAY[{}]::integer[], ARRAY[{}]::uuid[], ARRAY[{}]::text[])",
+                     advisory ? std::to_string(options.advisory_lock_class) : "NULL", escaped_text(options.fleet), slots,
+                     tokens, texts);
+}
 
 // Of many keys: the answers of its parts, as they come.
 struct PostgresStorage::Gathering {

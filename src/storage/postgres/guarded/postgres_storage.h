@@ -30,6 +30,7 @@ class PostgresStorage final : public Storage {
                     Callback<std::vector<base::Slot>> done) override;
   void forget(std::vector<Tombstone> tombstones) override;
   void health(base::Nanoseconds deadline, Callback<Health> done) override;
+  Result<std::string> guard_statement(const std::vector<CheckedKey>& keys) const override;
   const RowCollections* rows() const override;
 
  private:
