@@ -107,7 +107,9 @@ void ComposedEngine::guard_sql(std::vector<std::string> keys, base::Nanoseconds 
                       if (!lent) return done(std::move(lent).error());
                       auto statement = storage_->guard_statement((*lent)->keys());
                       if (!statement) return done(std::move(statement).error());
-                      done(std::shared_ptr<SqlGuard>(std::make_shared<LentTransaction>(*this, *lent, *std::move(statement))));
+                      std::shared_ptr<SqlGuard> guard =
+                          std::make_shared<LentTransaction>(*this, std::move(*lent), *std::move(statement));
+                      done(std::move(guard));
                     });
 }
 

@@ -20,9 +20,10 @@ constexpr std::string_view kNoteMultiExec =
     "by itself (a value of the wrong type) leaves the others as they are, as in Redis; what the database refuses (a "
     "constraint) takes all back: EXECABORT. Keys of observed collections can be read there, each at its own moment.";
 constexpr std::string_view kNoteGuard =
-    "Answers a number and an SQL statement, which the transaction executes first, at READ COMMITTED. It may then write the rows "
-    "that were named, and no others of sealed tables. After COMMIT or ROLLBACK, FRESHET.UNGUARD. Meanwhile others' writes of "
-    "these rows wait. After 30 seconds, or when the connection ends, the transaction is fenced: it commits in time, or never.";
+    "Answers a number and an SQL statement, which the transaction executes first, at READ COMMITTED. It may then write the "
+    "rows that were named, and no others of sealed tables. After COMMIT or ROLLBACK, FRESHET.UNGUARD. Meanwhile others' "
+    "writes of these rows wait. After 30 seconds, or when the connection ends, the transaction is fenced: it commits in "
+    "time, or never.";
 constexpr std::string_view kNoteDelete =
     "More than 1024 keys are deleted in several transactions; Redis deletes all at once.";
 constexpr std::string_view kNoteTracking =

@@ -128,7 +128,7 @@ Result<std::shared_ptr<const RowPlans>> prepare_rows(const PostgresOptions& opti
 // The loop's side: what lives on its thread, and the way there.
 class PostgresStorage::Lanes {
  public:
-  explicit Lanes(const PostgresOptions& options) : options_(options), loop_("freshet-postgres") {
+  Lanes(const PostgresOptions& options, const RowPlans& rows) : options_(options), rows_(rows), loop_("freshet-postgres") {
     loop_.run([this] { build(); });
   }
 
@@ -195,7 +195,7 @@ class PostgresStorage::Lanes {
                                   &statements::kWriteAll, &statements::kPassRow, &statements::kPassRows,
                                   &statements::kSetConstraints},
                                  false)},
-        options_);
+        options_, rows_);
     guards_ = std::make_unique<Lane>(
         loop_, *deadlines_,
         Lane::Options{kGuardConnections, 1, kGuardQueueMax, SIZE_MAX / 2,
@@ -250,6 +250,7 @@ class PostgresStorage::Lanes {
   }
 
   const PostgresOptions options_;
+  const RowPlans& rows_;
   std::mutex mutex_;
   std::vector<std::function<void()>> incoming_;
   bool closing_ = false;
@@ -272,7 +273,7 @@ Result<std::unique_ptr<PostgresStorage>> PostgresStorage::open(const PostgresOpt
 }
 
 PostgresStorage::PostgresStorage(const PostgresOptions& options, std::shared_ptr<const RowPlans> rows)
-    : rows_(std::move(rows)), lanes_(std::make_unique<Lanes>(options)) {}
+    : rows_(std::move(rows)), lanes_(std::make_unique<Lanes>(options, *rows_)) {}
 PostgresStorage::~PostgresStorage() = default;
 
 const RowCollections* PostgresStorage::rows() const { return rows_->empty() ? nullptr : &rows_->collections(); }

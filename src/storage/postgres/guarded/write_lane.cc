@@ -9,44 +9,91 @@
 namespace freshet::storage::postgres {
 namespace {
 
+bool is_row(const WriteCall& call) { return call.transaction && call.transaction->is_one_row(); }
+
 // What was sent before was refused in company: it travels alone from now on.
-bool may_merge(const WriteCall& call) { return call.may_merge && call.attempts == 0; }
+bool may_merge(const WriteCall& call) { return (call.may_merge || is_row(call)) && call.attempts == 0; }
 
 const std::string& key_of(const WriteCall& call) { return call.request.mutations.front().key; }
 
 }  // namespace
 
 std::size_t WriteLane::in_flight_max() const {
-  return static_cast<const WriteCall&>(*first()).may_merge ? kPutsInFlightMax : Lane::in_flight_max();
+  return may_merge(static_cast<const WriteCall&>(*first())) ? kPutsInFlightMax : Lane::in_flight_max();
 }
 
 void WriteLane::dispatch(Connection& connection) {
   auto batch = may_merge(static_cast<const WriteCall&>(*first()))
                    ? gather()
                    : Batch{std::static_pointer_cast<WriteCall>(Lane::take())};
-  if (batch.size() > 1) return send_merged(std::move(batch), connection);
+  if (batch.size() > 1) {
+    return is_row(*batch.front()) ? send_rows(std::move(batch), connection) : send_merged(std::move(batch), connection);
+  }
   if (batch.front()->transaction) return send_transaction(batch.front(), connection);
   auto& call = *batch.front();
   if (call.may_merge) encode_put(call, storage_options_);
   send(batch.front(), connection);
 }
 
-// Two puts of one key never travel together: neither would be the later one.
+// Two puts of one key never travel together: neither would be the later one. Nor do puts and rows.
 WriteLane::Batch WriteLane::gather() {
+  const bool rows = is_row(static_cast<const WriteCall&>(*first()));
+  const auto most = rows ? kMergedRowsMax : kMergedPutsMax;
   std::unordered_set<std::string_view> keys;
   std::size_t bytes = 0;
   std::size_t looked = 0;
   Batch batch;
-  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && batch.size() < kMergedPutsMax;
+  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && batch.size() < most;
        ++looked) {
     const auto call = std::static_pointer_cast<WriteCall>(*next++);
-    const bool fits = batch.empty() || (may_merge(*call) && bytes + call->bytes <= kMergedBytesMax);
+    const bool fits =
+        batch.empty() || (may_merge(*call) && is_row(*call) == rows && bytes + call->bytes <= kMergedBytesMax);
     if (!fits || !keys.insert(key_of(*call)).second) continue;
     bytes += call->bytes;
     take(call);
     batch.push_back(call);
   }
   return batch;
+}
+
+struct WriteLane::MergedRows {
+  Batch calls;
+  WriteRequest request;  // All their mutations.
+  std::unique_ptr<WriteTransaction> transaction;
+};
+
+void WriteLane::send_rows(Batch batch, Connection& connection) {
+  auto merged = std::make_shared<MergedRows>();
+  for (const auto& call : batch) {
+    call->connection = &connection;
+    merged->request.mutations.push_back(call->request.mutations.front());
+  }
+  merged->calls = std::move(batch);
+  merged->transaction = WriteTransaction::make_merged(merged->request, rows_);
+  connection.send(merged->transaction->steps(storage_options_), [this, merged, &connection](Reply reply) {
+    on_rows(*merged, connection, std::move(reply));
+    pump();
+  });
+}
+
+// One whose row was not as expected goes again, alone, and the others are done. What the server refuses it refuses for all.
+void WriteLane::on_rows(const MergedRows& merged, Connection& connection, Reply reply) {
+  if (reply.error) return refuse_batch(merged.calls, connection, *reply.error);
+  if (!reply.rows) {
+    for (const auto& call : merged.calls) lose(call, reply.lost);
+    return;
+  }
+  auto outcomes = merged.transaction->take_each(reply);
+  for (std::size_t i = merged.calls.size(); i-- > 0;) {
+    const auto& call = merged.calls[i];
+    if (call->state == Call::State::finished) continue;
+    if (!outcomes[i]) {
+      queue_again(call);
+      continue;
+    }
+    call->transaction_reply = WriteReply{std::move(*outcomes[i])};
+    finish(*call, {});
+  }
 }
 
 void WriteLane::send_transaction(const WriteCallPointer& call, Connection& connection) {

@@ -5,7 +5,8 @@
 // reason, is rolled back, and its writes are sent again, each alone: what one of them suffers concerns no other. One that
 // gets no answer leaves them all with an unknown outcome.
 //
-// A write with rows of tables among its keys, or with keys that are only checked, travels alone, as several statements of
+// Writes of single rows travel together likewise. A write with rows of tables among several keys, or with keys that are only
+// checked, travels alone, as several statements of
 // one transaction.
 //
 // May use storage.
@@ -18,6 +19,8 @@ namespace freshet::storage::postgres {
 // The most puts in one transaction, and the bytes of their keys and values together.
 inline constexpr std::size_t kMergedPutsMax = 64;
 inline constexpr std::size_t kMergedBytesMax = 256 * 1024;
+// The most rows: each is a statement of its own, and waits for the ones before it.
+inline constexpr std::size_t kMergedRowsMax = 16;
 // How far behind the first call of the queue puts are looked for: others stand between them.
 inline constexpr std::size_t kMergeLookMax = 4 * kMergedPutsMax;
 // Puts go to connections with fewer statements in flight than this: one runs, the next is on its way. More would travel
@@ -26,13 +29,18 @@ inline constexpr std::size_t kPutsInFlightMax = 2;
 
 class WriteLane final : public Lane {
  public:
-  WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options)
-      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options) {}
+  // `rows` outlives it.
+  WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options,
+            const RowPlans& rows)
+      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options), rows_(rows) {}
 
  private:
   using Batch = std::vector<WriteCallPointer>;
   void dispatch(Connection& connection) override;
   std::size_t in_flight_max() const override;
+  struct MergedRows;
+  void send_rows(Batch batch, Connection& connection);
+  void on_rows(const MergedRows& merged, Connection& connection, Reply reply);
   void send_transaction(const WriteCallPointer& call, Connection& connection);
   void on_transaction(const WriteCallPointer& call, Connection& connection, Reply reply);
   // Takes the first call off the queue, and what may travel with it.
@@ -43,6 +51,7 @@ class WriteLane final : public Lane {
   void finish_batch(const Batch& batch, const PGresult* rows);
 
   const PostgresOptions& storage_options_;
+  const RowPlans& rows_;
 };
 
 }  // namespace freshet::storage::postgres

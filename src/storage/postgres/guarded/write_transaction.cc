@@ -67,6 +67,18 @@ Result<std::unique_ptr<WriteTransaction>> WriteTransaction::make(const WriteRequ
   return transaction;
 }
 
+std::unique_ptr<WriteTransaction> WriteTransaction::make_merged(const WriteRequest& request, const RowPlans& plans) {
+  auto transaction = *make(request, plans);
+  transaction->merged_ = true;
+  return transaction;
+}
+
+std::vector<std::optional<Result<MutationOutcome>>> WriteTransaction::take_each(const Reply& reply) {
+  std::vector<std::optional<Result<MutationOutcome>>> outcomes(request_.mutations.size());
+  for (auto& part : parts_) outcomes[part.place] = outcome_of(part, reply);
+  return outcomes;
+}
+
 std::optional<Error> WriteTransaction::add(std::size_t place, const RowPlan& plan) {
   const auto& mutation = request_.mutations[place];
   auto key = plan.split(mutation.key);
@@ -180,7 +192,7 @@ RowStatement WriteTransaction::main_statement(const Part& part) const {
   statement.if_version = mutation.condition == Condition::if_version && mutation.version != 0;
   // Several keys: one wrong guess, or one condition where all must hold, takes all back.
   const bool conditional = mutation.condition != Condition::none || sets_only_if_null(part.cells);
-  statement.must = request_.mutations.size() > 1 && (guesses(part) || (request_.all_or_nothing && conditional));
+  statement.must = !merged_ && request_.mutations.size() > 1 && (guesses(part) || (request_.all_or_nothing && conditional));
   if (mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire) {
     const bool expires = mutation.kind == MutationKind::expire && plan.has_expiry();
     statement.form = expires ? Form::erase_expired : Form::erase;

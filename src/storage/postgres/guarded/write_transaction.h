@@ -27,11 +27,18 @@ class WriteTransaction {
  public:
   // `request` outlives it. Errors: invalid_argument, wrong_type, unsupported: what is wrong with a mutation.
   static Result<std::unique_ptr<WriteTransaction>> make(const WriteRequest& request, const RowPlans& plans);
+  // Of writes of one row each that have nothing to do with each other, and travel together: see take_each(). Every one of
+  // them has been made a transaction of its own before. `request`: all of their mutations.
+  static std::unique_ptr<WriteTransaction> make_merged(const WriteRequest& request, const RowPlans& plans);
+  // Whether it may be one of those.
+  bool is_one_row() const { return parts_.size() == 1 && request_.mutations.size() == 1 && request_.also.empty(); }
 
   std::vector<Step> steps(const PostgresOptions& options);
 
   // The answers of all steps: the reply, or nothing if it is to be sent again.
   std::optional<Result<WriteReply>> take(const Reply& reply);
+  // Of a merged one: each write's, in the request's order; nothing for those whose guess was wrong.
+  std::vector<std::optional<Result<MutationOutcome>>> take_each(const Reply& reply);
   // The error of a step, of a transaction that was rolled back: what to tell; nothing if it is to be sent again. An outer
   // nothing: the error is none that rows explain.
   struct Refusal {
@@ -85,6 +92,7 @@ class WriteTransaction {
   std::vector<Part> parts_;                // In ascending order of the keys.
   std::vector<StatementRef> keeps_;        // Statements of the attempt under way.
   int attempts_ = 0;
+  bool merged_ = false;
 };
 
 }  // namespace freshet::storage::postgres
