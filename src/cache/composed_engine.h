@@ -119,6 +119,9 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void decide_and_write(const std::shared_ptr<Update>& update);
   void keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done);
 
+  // Reads what memory does not have, for the places that `gathering` names.
+  void read_guarded(std::vector<std::string> misses, base::Nanoseconds deadline, const std::shared_ptr<Gathering>& gathering,
+                    std::shared_ptr<consistency::KeyLocks> locks);
   void read_locked(const std::shared_ptr<LockedTransaction>& transaction, base::Nanoseconds deadline,
                    Callback<std::shared_ptr<Transaction>> done);
 

@@ -182,17 +182,22 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
   gathering->done = std::move(done);
   const auto deadline = read_deadline(options.deadline);
   read_observed(std::move(observed), deadline, gathering);
-  if (misses.empty()) return;
+  if (!misses.empty()) read_guarded(std::move(misses), deadline, gathering, nullptr);
+}
+
+void ComposedEngine::read_guarded(std::vector<std::string> misses, base::Nanoseconds deadline,
+                                  const std::shared_ptr<Gathering>& gathering,
+                                  std::shared_ptr<consistency::KeyLocks> locks) {
   gathering->missed = misses;
-  collection_->read(std::move(misses), deadline, [this, gathering](std::size_t index,
-                                                                   const Result<consistency::ReadAnswer>& answer) {
+  const auto take = [this, gathering](std::size_t index, const Result<consistency::ReadAnswer>& answer) {
     if (!answer) return gathering->fail(answer.error());
     // Where another node may write, nobody would tell the client of its next change: it must not keep what it reads.
     const auto& key = gathering->missed[index];
     if (watched_ && !collection_->guard_of(key)) on_changed(key);
     show(key, answer->state, gathering->readings[gathering->places[index]]);
     gathering->arrive();
-  });
+  };
+  collection_->read(std::move(misses), deadline, take, std::move(locks));
 }
 
 void ComposedEngine::prefetch(std::vector<std::string> keys) {

@@ -94,6 +94,38 @@ TEST(Transaction, GivesUpAtItsDeadlineAndLeavesNothingLocked) {
   EXPECT_TRUE(begin(*engine, {"a", "b", "c"}));
 }
 
+// A plain write has its turn among transactions that come one after the other.
+TEST(Transaction, DoesNotStarveOthersWrites) {
+  TestEngine engine;
+  engine.put("n", "0");
+  std::atomic<bool> done = false;
+  std::vector<std::thread> loops;
+  for (int i = 0; i < kThreads; ++i) {
+    loops.emplace_back([&] {
+      while (!done) {
+        auto transaction = begin(*engine, {"n"});
+        ASSERT_TRUE(transaction);
+        ASSERT_TRUE(commit(**transaction, {put_of("n", std::to_string(number_in((*transaction)->readings().at("n")) + 1))}));
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(engine.write(put_of("n", "0"), base::now() + base::kSecond));
+  done = true;
+  for (auto& loop : loops) loop.join();
+  EXPECT_EQ(engine->stats().operations_in_flight, 0u);
+}
+
+// The owner removes it before it says "absent", and does not wait for its own lock.
+TEST(Transaction, RemovesAKeyWhoseDeadlineHasPassed) {
+  TestEngine engine;
+  engine.put("k", "v", 1);
+  while (engine->try_get("k", base::now(), [](const HitView&) {}) == Engine::Lookup::hit) std::this_thread::yield();
+  const auto transaction = begin(*engine, {"k"}, base::now() + base::kSecond);
+  ASSERT_TRUE(transaction) << transaction.error().what;
+  EXPECT_FALSE((*transaction)->readings().at("k").present);
+  EXPECT_FALSE(engine.stored("k").present);
+}
+
 TEST(Transaction, WaitsForTheWriteInFlight) {
   HeldEngine engine;
   engine.wait_until_guarded();

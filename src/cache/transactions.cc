@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "cache/composed_engine.h"
+#include "cache/gathering.h"
 #include "cache/transaction.h"
 #include "consistency/key_locks.h"
 #include "consistency/lent_guards.h"
@@ -32,7 +32,9 @@ class ComposedEngine::LockedTransaction final : public Transaction {
   }
 
   const std::vector<std::string>& keys() const { return locks_->keys(); }
-  void take(std::vector<Reading> readings) {
+  const std::shared_ptr<consistency::KeyLocks>& locks() const { return locks_; }
+  void take(std::vector<Reading> readings, std::vector<ownership::SliceRef> slices) {
+    locks_->bind(std::move(slices));
     for (std::size_t i = 0; i < readings.size(); ++i) readings_.emplace(keys()[i], std::move(readings[i]));
   }
 
@@ -118,16 +120,32 @@ void ComposedEngine::guard_sql(std::vector<std::string> keys, base::Nanoseconds 
 void ComposedEngine::read_locked(const std::shared_ptr<LockedTransaction>& transaction, base::Nanoseconds deadline,
                                  Callback<std::shared_ptr<Transaction>> done) {
   auto owned = marks_of(transaction->keys());
-  get_many(transaction->keys(), {Level::linearizable, 0, {}, deadline},
-           [this, transaction, owned = std::move(owned), done = std::move(done)](Result<std::vector<Reading>> readings) {
-             if (!readings) return done(std::move(readings).error());
-             const auto still = marks_of(transaction->keys());
-             for (std::size_t i = 0; i < owned.size(); ++i) {
-               if (!owned[i] || !still[i] || owned[i]->slice != still[i]->slice) return done(not_owned());
-             }
-             transaction->take(std::move(*readings));
-             done(std::shared_ptr<Transaction>(transaction));
-           });
+  const auto read = [this, transaction, owned = std::move(owned), done = std::move(done)](
+                        Result<std::vector<Reading>> readings) {
+    if (!readings) return done(std::move(readings).error());
+    const auto still = marks_of(transaction->keys());
+    std::vector<ownership::SliceRef> slices;
+    for (std::size_t i = 0; i < owned.size(); ++i) {
+      if (!owned[i] || !still[i] || owned[i]->slice != still[i]->slice) return done(not_owned());
+      slices.push_back(owned[i]->slice);
+    }
+    transaction->take(std::move(*readings), std::move(slices));
+    done(std::shared_ptr<Transaction>(transaction));
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->readings.resize(transaction->keys().size());
+  gathering->done = read;
+  const auto now = base::now();
+  std::vector<std::string> misses;
+  for (std::size_t i = 0; i < transaction->keys().size(); ++i) {
+    const auto& key = transaction->keys()[i];
+    if (serve_from_memory(key, {Level::linearizable, 0, {}, deadline}, now, gathering->readings[i])) continue;
+    gathering->places.push_back(i);
+    misses.push_back(key);
+  }
+  gathering->missing = misses.size();
+  if (misses.empty()) return read(std::move(gathering->readings));
+  read_guarded(std::move(misses), deadline, gathering, transaction->locks());
 }
 
 }  // namespace freshet::cache

@@ -83,8 +83,10 @@ class GuardedCollection {
   std::int64_t database_now_ms() const;
 
   // Reads keys from storage, caching what may be cached. `done` runs once for each key, with its index.
+  // `locks`: of the transaction that reads them; it removes the keys whose deadline has passed itself.
   using ReadDone = std::function<void(std::size_t index, const Result<ReadAnswer>&)>;
-  void read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
+  void read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done,
+            std::shared_ptr<KeyLocks> locks = nullptr);
 
   // Writes as one transaction. Tokens, operation id and attempt deadlines are filled in here.
   void write(std::vector<storage::Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
@@ -130,7 +132,8 @@ class GuardedCollection {
   friend class KeyLocks;
   void await_guards(const std::shared_ptr<KeyLocks>& locks, std::size_t place);
   void take_next(const std::shared_ptr<KeyLocks>& locks);
-  std::vector<std::function<void()>> next_of(KeyOperations& operations);
+  std::vector<std::function<void()>> next_of(const std::string& key, KeyOperations& operations);
+  void look_for_next(const std::string& key);
   void release(const KeyLocks& locks);
 
   // reading.cc
@@ -138,16 +141,17 @@ class GuardedCollection {
   bool join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
   void on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer);
   void expire_then_answer(std::string key, ReadAnswer found, base::Nanoseconds deadline, int round,
-                          std::function<void(const Result<ReadAnswer>&)> done);
+                          std::shared_ptr<KeyLocks> locks, std::function<void(const Result<ReadAnswer>&)> done);
 
   // writing.cc
   static WritePart part_of_key(const std::string& key);
   void begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
              storage::Callback<storage::WriteReply> done);
   void start(const WriteRef& write);
+  bool falls_under_its_locks(const Write& write) const;
   void wait_for_guard(const WriteRef& write, base::Slot slot);
   bool register_parts(const WriteRef& write);
-  bool register_part(WritePart& part, const KeyLocks* locks);
+  bool register_part(WritePart& part, const Write& write);
   bool hold_back(const WriteRef& write, const WritePart& part);
   void send(const WriteRef& write);
   void on_written(const WriteRef& write, Result<storage::WriteReply> reply);

@@ -4,6 +4,7 @@
 // May use consistency. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -25,6 +26,14 @@ class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
   KeyLocks& operator=(const KeyLocks&) = delete;
 
   const std::vector<std::string>& keys() const { return keys_; }
+  // The ownership, of each key, under which it was read: what is written must fall under the same. Before the locks are used
+  // for writing, once.
+  void bind(std::vector<ownership::SliceRef> slices) { slices_ = std::move(slices); }
+  bool allows(const std::string& key, const ownership::SliceRef& slice) const {
+    if (slices_.empty()) return true;
+    const auto place = std::lower_bound(keys_.begin(), keys_.end(), key);
+    return place != keys_.end() && *place == key && slices_[static_cast<std::size_t>(place - keys_.begin())] == slice;
+  }
 
  private:
   friend class GuardedCollection;
@@ -40,6 +49,7 @@ class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
   const std::vector<std::string> keys_;
   const base::Nanoseconds deadline_;
   std::size_t held_ = 0;                // The first so many are locked.
+  std::vector<ownership::SliceRef> slices_;
   std::atomic<bool> settled_{false};    // `done` has been, or is being, called.
   storage::Callback<std::shared_ptr<KeyLocks>> done_;
 };

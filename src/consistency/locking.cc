@@ -38,7 +38,7 @@ void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
     auto& operations = shard.at(key);
     if (locks->settled_) return shard.remove_if_idle(key);
     if (!operations.may_be_locked() || !operations.lockers.empty()) {
-      operations.lockers.push_back(locks);
+      operations.lockers.push_back({++operations.last_ticket, locks});
       return;
     }
     operations.locked_by = locks.get();
@@ -47,25 +47,47 @@ void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
   locks->answer(locks);
 }
 
-// Whoever waits for the key and may go on now: the first of those that want its lock, or else the writes behind it. The
-// shard's mutex is held; what is returned runs without it.
-std::vector<std::function<void()>> GuardedCollection::next_of(KeyOperations& operations) {
+// Whoever waits for the key and may go on now, in the order in which they came: writes, side by side, or one transaction.
+// The shard's mutex is held; what is returned runs without it.
+std::vector<std::function<void()>> GuardedCollection::next_of(const std::string& key, KeyOperations& operations) {
   std::vector<std::function<void()>> next;
-  while (operations.may_be_locked() && !operations.lockers.empty()) {
-    auto locks = std::move(operations.lockers.front());
-    operations.lockers.pop_front();
-    if (locks->settled_) {  // Its deadline passed. It ends, and lets its other keys go, once the mutex is free.
-      next.push_back([locks = std::move(locks)] {});
-      continue;
-    }
-    operations.locked_by = locks.get();
-    ++locks->held_;
-    next.push_back([this, locks = std::move(locks)] { take_next(locks); });
+  if (operations.unknown > 0 || operations.locked_by != nullptr) return next;
+  auto& held = operations.held;
+  auto& lockers = operations.lockers;
+  while (!held.empty() && (lockers.empty() || held.front().ticket < lockers.front().ticket)) {
+    next.push_back(std::move(held.front().run));
+    held.pop_front();
   }
-  if (!operations.admits(nullptr)) return next;
-  for (auto& run : operations.held) next.push_back(std::move(run));
-  operations.held.clear();
+  if (lockers.empty()) return next;
+  if (!next.empty()) {
+    // None of these may be sent in the end (its deadline has passed): then nobody else would come back here.
+    next.push_back([this, key] { look_for_next(key); });
+    return next;
+  }
+  if (!operations.may_be_locked()) return next;
+  auto locks = std::move(lockers.front().locks);
+  lockers.pop_front();
+  if (locks->settled_) {  // Its deadline passed. It ends, and lets its other keys go, once the mutex is free.
+    next.push_back([this, key, locks = std::move(locks)] { look_for_next(key); });
+    return next;
+  }
+  operations.locked_by = locks.get();
+  ++locks->held_;
+  next.push_back([this, locks = std::move(locks)] { take_next(locks); });
   return next;
+}
+
+void GuardedCollection::look_for_next(const std::string& key) {
+  std::vector<std::function<void()>> next;
+  {
+    auto& shard = shard_of(base::hash_of(key));
+    std::lock_guard lock(shard.mutex);
+    auto* operations = shard.find(key);
+    if (!operations) return;
+    next = next_of(key, *operations);
+    leave_if_idle(shard, key, *operations);
+  }
+  for (auto& run : next) run();
 }
 
 void GuardedCollection::release(const KeyLocks& locks) {
@@ -77,7 +99,7 @@ void GuardedCollection::release(const KeyLocks& locks) {
       std::lock_guard lock(shard.mutex);
       auto& operations = shard.at(key);
       operations.locked_by = nullptr;
-      next = next_of(operations);
+      next = next_of(key, operations);
       leave_if_idle(shard, key, operations);
     }
     for (auto& run : next) run();

@@ -76,15 +76,26 @@ struct KeyOperations {
   std::vector<WritePart*> writes;
   int unknown = 0;                                // Of `writes`: those whose outcome is being found out.
   const KeyLocks* locked_by = nullptr;            // Others' writes wait meanwhile.
-  std::deque<std::shared_ptr<KeyLocks>> lockers;  // They wait until no write is in flight. Later writes wait behind them.
+  // Who waits, in the order of their tickets: transactions, until no write is in flight; and writes, held back until an
+  // outcome is known, a lock ends, or a transaction that came before them has had its turn.
+  struct Locker {
+    std::uint64_t ticket;
+    std::shared_ptr<KeyLocks> locks;
+  };
+  struct Held {
+    std::uint64_t ticket;
+    std::function<void()> run;
+  };
+  std::deque<Locker> lockers;
+  std::deque<Held> held;
+  std::uint64_t last_ticket = 0;
   WriteGroup group;
   storage::Version tombstone = 0;                 // Of the last delete, if that is what storage holds; else 0.
-  std::deque<std::function<void()>> held;         // Writes held back until then.
 
-  // Whether a write, of the transaction that holds `locks` (null: of none), may be sent.
-  bool admits(const KeyLocks* locks) const {
+  // Whether a write, of the transaction that holds `locks` (null: of none), may be sent. `had_its_turn`: it has waited here.
+  bool admits(const KeyLocks* locks, bool had_its_turn) const {
     if (unknown > 0) return false;
-    return locked_by != nullptr ? locked_by == locks : lockers.empty();
+    return locked_by != nullptr ? locked_by == locks : lockers.empty() || had_its_turn;
   }
   bool may_be_locked() const { return locked_by == nullptr && writes.empty() && unknown == 0; }
   bool idle() const {

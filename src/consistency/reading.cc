@@ -1,5 +1,5 @@
 // Reads that go to storage: shared fills, what may be cached, and keys whose deadline has passed.
-#include "consistency/guarded_collection.h"
+#include "consistency/key_locks.h"
 
 namespace freshet::consistency {
 
@@ -12,27 +12,30 @@ bool is_due(const Result<ReadAnswer>& answer) {
 
 }  // namespace
 
-void GuardedCollection::read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {
+void GuardedCollection::read(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done,
+                             std::shared_ptr<KeyLocks> locks) {
   const auto shared_keys = std::make_shared<const std::vector<std::string>>(keys);
   read_once(std::move(keys), deadline,
-            [this, shared_keys, deadline, done = std::move(done)](std::size_t index, const Result<ReadAnswer>& answer) {
+            [this, shared_keys, deadline, locks = std::move(locks), done = std::move(done)](
+                std::size_t index, const Result<ReadAnswer>& answer) {
               const auto& key = (*shared_keys)[index];
               // Only the owner may say "absent" of a key that storage still holds, and only after removing it: another's
               // cache may show it for as long as storage does.
               if (!is_due(answer) || !guard_of(key)) return done(index, answer);
               auto tell = [done, index](const Result<ReadAnswer>& settled) { done(index, settled); };
-              expire_then_answer(key, *answer, deadline, 1, std::move(tell));
+              expire_then_answer(key, *answer, deadline, 1, locks, std::move(tell));
             });
 }
 
 void GuardedCollection::expire_then_answer(std::string key, ReadAnswer found, base::Nanoseconds deadline, int round,
+                                           std::shared_ptr<KeyLocks> locks,
                                            std::function<void(const Result<ReadAnswer>&)> done) {
   storage::Mutation expire;
   expire.kind = storage::MutationKind::expire;
   expire.key = key;
   std::vector<storage::Mutation> mutations;
   mutations.push_back(std::move(expire));
-  write(std::move(mutations), false, deadline, [=, this](Result<storage::WriteReply> reply) {
+  const auto removed = [=, this](Result<storage::WriteReply> reply) {
     // The removal failed, or nobody knows: what storage held during this read is its answer.
     if (!reply || !reply->front()) return done(found);
     auto& outcome = *reply->front();
@@ -40,9 +43,11 @@ void GuardedCollection::expire_then_answer(std::string key, ReadAnswer found, ba
     // Somebody gave it a new deadline or value in between: that is the answer, unless it is due again.
     read_once({key}, deadline, [=, this](std::size_t, const Result<ReadAnswer>& answer) {
       if (!is_due(answer) || round >= limits_.expiry_rounds_max) return done(answer);
-      expire_then_answer(key, *answer, deadline, round + 1, done);
+      expire_then_answer(key, *answer, deadline, round + 1, locks, done);
     });
-  });
+  };
+  if (locks) return write(std::move(mutations), locks, deadline, removed);
+  write(std::move(mutations), false, deadline, removed);
 }
 
 void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done) {

@@ -1,14 +1,23 @@
 // Writes whose answer was lost. Sending them again blindly would apply an increment twice; taking them for lost would let
 // them land later. So: fence the attempt with a fresh guard, hold the key's other writes back, and look whether it landed.
+#include <algorithm>
+
 #include "consistency/write.h"
 
 namespace freshet::consistency {
 namespace {
 
-// Of a row's write that is known to have landed.
+// Of a row's write that is known to have landed, with the transaction that it is part of. What it did by itself is known if
+// it is the only thing that was done: no condition, nothing after it.
 Result<storage::MutationOutcome> row_outcome(const storage::Mutation& mutation, const WritePart& part,
-                                             const storage::KeyState& state) {
-  if (part.before) return storage::MutationOutcome{true, state, mutation.want_before ? part.before : std::nullopt};
+                                             const storage::KeyState& state, bool is_last) {
+  const bool conditional =
+      mutation.condition != storage::Condition::none ||
+      std::any_of(mutation.cells.begin(), mutation.cells.end(),
+                  [](const auto& cell) { return cell.kind == storage::Cell::Kind::set_if_null; });
+  if (part.before && is_last && !conditional) {
+    return storage::MutationOutcome{true, state, mutation.want_before ? part.before : std::nullopt};
+  }
   return Error::of(ErrorCode::unknown_outcome, "the write was applied, but the answer with the row before was lost",
                    "do not send it again");
 }
@@ -104,7 +113,9 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
     const auto& part = write->parts[write->part_of[i]];
     const auto& state = states[write->part_of[i]];
     if (is_row(part.key)) {
-      reply.push_back(row_outcome(write->mutations[i], part, state));
+      const bool is_last = std::find(write->part_of.begin() + static_cast<std::ptrdiff_t>(i) + 1, write->part_of.end(),
+                                     write->part_of[i]) == write->part_of.end();
+      reply.push_back(row_outcome(write->mutations[i], part, state, is_last));
     } else if (state.operation != write->operation) {
       reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
                                 "read the key to see"));

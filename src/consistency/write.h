@@ -20,6 +20,7 @@ struct GuardedCollection::Write {
   // Of guards that are lent: called instead of sending it, once it is registered.
   std::function<void()> lent;
   int attempts = 0;
+  bool had_its_turn = false;         // It was held back, and is next.
 };
 
 }  // namespace freshet::consistency

@@ -65,7 +65,7 @@ void GuardedCollection::start(const WriteRef& write) {
 bool GuardedCollection::register_parts(const WriteRef& write) {
   for (std::size_t i = 0; i < write->parts.size(); ++i) {
     auto& part = write->parts[i];
-    if (register_part(part, write->locks.get())) continue;
+    if (register_part(part, *write)) continue;
     // Never sent: the keys registered so far are let go, before anybody else can start this write again. That they were
     // evicted and marked overlapped costs a fill.
     for (std::size_t j = 0; j < i; ++j) settle(write->parts[j], nullptr, true, false);
@@ -82,7 +82,20 @@ bool GuardedCollection::register_parts(const WriteRef& write) {
     wait_for_guard(write, part.slot);
     return false;
   }
-  return true;
+  if (!protections_.bound_locks || falls_under_its_locks(*write)) return true;
+  settle_all(write, true, false);
+  write->done(Error::of(ErrorCode::not_owner,
+                        "this node lost a key of the transaction after it had read it, and may have it back; nothing was "
+                        "written", "retry"));
+  return false;
+}
+
+// Locks know nothing of other nodes: what was read in one period of ownership says nothing in a later one.
+bool GuardedCollection::falls_under_its_locks(const Write& write) const {
+  if (!write.locks) return true;
+  const auto allows = [&](const WritePart& part) { return write.locks->allows(part.key, part.guard->slice()); };
+  return std::all_of(write.parts.begin(), write.parts.end(), allows) &&
+         std::all_of(write.read_parts.begin(), write.read_parts.end(), allows);
 }
 
 // The write starts again once the slot has a guard.
@@ -93,13 +106,13 @@ void GuardedCollection::wait_for_guard(const WriteRef& write, base::Slot slot) {
 }
 
 // False: there is no guard, a write of the key has an outcome that is being found out, or another one holds its lock.
-bool GuardedCollection::register_part(WritePart& part, const KeyLocks* locks) {
+bool GuardedCollection::register_part(WritePart& part, const Write& write) {
   auto& shard = shard_of(part.hash);
   std::lock_guard lock(shard.mutex);
   auto& operations = shard.at(part.key);
   part.guard = guards_.current(part.slot, base::now());
   part.overlapped = false;
-  if (operations.admits(locks) && part.guard) {
+  if (operations.admits(write.locks.get(), write.had_its_turn) && part.guard) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
@@ -128,13 +141,16 @@ bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) 
     auto& shard = shard_of(part.hash);
     std::lock_guard lock(shard.mutex);
     auto* operations = shard.find(part.key);
-    if (!operations || operations->admits(write->locks.get())) return false;
+    if (!operations || operations->admits(write->locks.get(), write->had_its_turn)) return false;
     full = operations->held.size() >= limits_.held_writes_max;
     if (!full) {
       --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
-      operations->held.push_back([this, write, taken] {
-        if (!taken->exchange(true)) start(write);
-      });
+      write->had_its_turn = false;
+      operations->held.push_back({++operations->last_ticket, [this, write, taken] {
+                                    if (taken->exchange(true)) return;
+                                    write->had_its_turn = true;
+                                    start(write);
+                                  }});
     }
   }
   if (full) {
@@ -210,7 +226,7 @@ void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, 
     auto settled = end_write(operations, part, state, definite);
     if (!protections_.overlapped && state) settled = {*state, part.guard->slice()};
     if (settled.cache) cache_write(part, settled);
-    released = next_of(operations);
+    released = next_of(part.key, operations);
     if (settled.cache) operations.tombstone = settled.cache->present ? 0 : settled.cache->version;
     leave_if_idle(shard, part.key, operations);
   }

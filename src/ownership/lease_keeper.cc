@@ -198,6 +198,7 @@ void PostgresLease::Keeper::renew() {
 
 void PostgresLease::Keeper::on_renewal(base::Nanoseconds sent, const LeaseAnswer& answer) {
   if (role_ == Role::releasing && is_mine(answer.record)) record_ = answer.record;
+  if (role_ == Role::challenger) return step();  // The lease ran out while this was on its way.
   if (role_ != Role::holder) return;
   if (!is_mine(answer.record)) return become_challenger();
   record_ = answer.record;

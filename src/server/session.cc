@@ -197,7 +197,6 @@ bool Session::run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& 
 
 void Session::call_within(const Command& command, std::span<const std::string_view> args) {
   const std::size_t reply_begin = out_.size();
-  if (tracked_) track_reads(command, args);
   Context context{*this, engine(), reply_, args, now_, level_.options()};
   command.handler(context);
   worker_.counters_of(command).calls.add();

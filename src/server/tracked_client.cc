@@ -13,7 +13,7 @@ bool TrackedClient::remembers() const {
 
 void TrackedClient::step_taken(bool waits, bool is_client_command) {
   if (waits) {
-    for (const auto key : read_) expected_.emplace(key);
+    for (auto& key : read_) expected_.insert(std::move(key));
   }
   read_.clear();
   if (!is_client_command) next = Next::as_usual;

@@ -38,8 +38,8 @@ class TrackedClient {
   // Whether the keys of the read at hand are to be remembered.
   bool remembers() const;
 
-  // The command at hand reads the key. Valid until step_taken.
-  void reads(std::string_view key) { read_.push_back(key); }
+  // The command at hand reads the key.
+  void reads(std::string_view key) { read_.emplace_back(key); }
   // The command has been executed, or waits: then its reply may hold an older value than what is told meanwhile.
   void step_taken(bool waits, bool is_client_command);
   bool expects() const { return !expected_.empty(); }
@@ -49,7 +49,7 @@ class TrackedClient {
   Invalidation release();
 
  private:
-  std::vector<std::string_view> read_;        // By the command at hand.
+  std::vector<std::string> read_;        // By the command at hand.
   std::unordered_set<std::string> expected_;  // Keys whose reply is still to come.
   Invalidation held_;
 };

@@ -45,11 +45,20 @@ TransactionRun::TransactionRun(std::vector<QueuedCommand> commands, std::shared_
       pieces_(commands_.size()) {}
 
 std::function<void(TransactionRun::Step)> TransactionRun::answer_to_current() {
-  return [run = shared_from_this(), place = current_](Step step) { run->pieces_[place].step = std::move(step); };
+  // Weakly: the run holds the engine, and that the callbacks of rows' writes.
+  return [weak = weak_from_this(), place = current_](Step step) {
+    if (const auto run = weak.lock()) run->pieces_[place].step = std::move(step);
+  };
 }
 
 void TransactionRun::execute(Session& session) {
-  for (std::size_t i = 0; i < commands_.size(); ++i) execute_piece(session, i);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < commands_.size(); ++i) {
+    execute_piece(session, i);
+    bytes += pieces_[i].reply.size();
+    if (bytes <= session.worker().server().options().output_buffer_bytes_max) continue;
+    return session.reply().error("EXECABORT Transaction rolled back: its replies are larger than a client's output may be");
+  }
   auto writes = engine_.take_writes();
   if (writes.empty()) return finish(session);
   const auto done = [run = shared_from_this()](Session& resumed, Result<storage::WriteReply> reply) {

@@ -6,12 +6,14 @@
 #include <functional>
 
 #include "cache/composed_engine.h"
+#include "cache/transaction.h"
 #include "checker/judge.h"
 #include "fleet.h"
 #include "held_storage.h"
 #include "recorded_client.h"
 #include "storage/embedded/embedded_storage.h"
 #include "temporary_directory.h"
+#include "test_engine.h"
 
 namespace freshet::testing {
 namespace {
@@ -145,6 +147,33 @@ class Races : public ::testing::TestWithParam<bool> {
 
 INSTANTIATE_TEST_SUITE_P(Protection, Races, ::testing::Values(true, false),
                          [](const auto& protection) { return protection.param ? "on" : "off"; });
+
+// A's transaction reads; the slice moves to B, which writes, and back; the transaction writes what it made of its reading.
+TEST_P(Races, ATransactionWritesInThePeriodInWhichItRead) {
+  Protections protections;
+  protections.bound_locks = is_protected();
+  open({.protections = protections});
+  write(*a_, "10");
+  auto begun = freshet::testing::future_of<std::shared_ptr<cache::Transaction>>(
+      [&](auto tell) { a_->engine->begin({kKey}, base::kForever, std::move(tell)); });
+  auto transaction = freshet::testing::take(begun);
+  ASSERT_TRUE(transaction) << transaction.error().what;
+  ASSERT_EQ((*transaction)->readings().at(kKey).value, "10");
+  fleet_->move(kSlice, 1, Fleet::Manner::announced);
+  write(*b_, "1000");
+  fleet_->move(kSlice, 0, Fleet::Manner::announced);
+  warm(*a_);
+  auto committed = freshet::testing::future_of<storage::WriteReply>([&](auto tell) {
+    (*transaction)->commit({freshet::testing::put_of(kKey, "11")}, base::kForever, std::move(tell));
+  });
+  const auto reply = freshet::testing::take(committed);
+  EXPECT_EQ(static_cast<bool>(reply), !is_protected());
+  EXPECT_EQ(reply ? ErrorCode::not_owner : reply.error().code, ErrorCode::not_owner);
+  auto stored = freshet::testing::future_of<storage::ReadReply>(
+      [&](auto tell) { shared_->read({kKey}, base::kForever, std::move(tell)); });
+  const auto now = freshet::testing::take(stored);
+  EXPECT_EQ(now->states.front().value, is_protected() ? "1000" : "11") << "B's write was acknowledged";
+}
 
 // A sends a write; the slice moves to B; B reads the old value and caches it; A's write arrives.
 TEST_P(Races, DelayedWriteIsRefusedByTheGuardCheck) {

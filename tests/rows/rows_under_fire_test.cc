@@ -36,10 +36,10 @@ using testing::TemporaryPostgres;
 constexpr int kAccounts = 6;
 constexpr std::int64_t kMoney = 100;
 constexpr int kMovers = 4;
-constexpr int kMovesEach = 250;
+constexpr int kMovesEach = 120;
 constexpr int kCounters = 4;
-constexpr int kAddsEach = 400;
-constexpr int kSqlEach = 100;
+constexpr int kAddsEach = 200;
+constexpr int kSqlEach = 60;
 
 unsigned seed() {
   const char* given = std::getenv("FRESHET_SEED");

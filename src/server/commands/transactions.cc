@@ -64,7 +64,9 @@ void read_observed(Session& session, const std::shared_ptr<Executing>& executing
     }
     execute(resumed, *executing);
   };
-  session.engine().get_many(executing->observed, session.level().options(),
+  // What is watched is compared as it is now.
+  const cache::ReadOptions newest{storage::Level::linearizable, 0, {}, base::kForever};
+  session.engine().get_many(executing->observed, executing->watched.empty() ? session.level().options() : newest,
                             session.defer<std::vector<cache::Reading>>(done));
 }
 
@@ -103,6 +105,7 @@ void exec(Context& context) {
   queued.clear();
   if (spoilt) return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   gather_keys(context.engine, *executing);
+  for (const auto& each : executing->commands) context.session.track_reads(*each.command, each.views());
   if (executing->guarded.size() > storage::kBatchKeysMax) {
     return context.reply.error(
         fmt::format("EXECABORT Transaction discarded: at most {} keys go into one", storage::kBatchKeysMax));
