@@ -37,6 +37,8 @@ storage::postgres::ObservedOptions observed_options(const EngineOptions& options
   observed.fleet = options.fleet;
   observed.specs = options.collections;
   std::erase_if(observed.specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
+  observed.guarded = options.collections;
+  std::erase_if(observed.guarded, [](const storage::CollectionSpec& spec) { return !spec.guarded; });
   observed.publication_managed = options.publication.empty();
   observed.publication = options.publication.empty() ? as_identifier("freshet_" + options.fleet) : options.publication;
   observed.slot_managed = options.slot.empty();

@@ -16,6 +16,8 @@ struct ObservedOptions {
   // The deployment's name: it stands in the names of sessions.
   std::string fleet = "default";
   std::vector<CollectionSpec> specs;
+  // Guarded ones, for `freshet doctor`: nobody follows them.
+  std::vector<CollectionSpec> guarded;
 
   std::string publication = "freshet";
   // True: Freshet creates it and adds tables to it. False: the operator owns it; it is only checked.

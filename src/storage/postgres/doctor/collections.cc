@@ -154,6 +154,31 @@ bool may_analyse(DoctorSession& session, const std::string& role, std::vector<Fi
 
 }  // namespace
 
+// Each is looked up under the operator's own search path, the rest under the server's.
+void examine_guarded(DoctorSession& session, const ObservedOptions& options, std::vector<Finding>& findings) {
+  const auto path = session.value("SELECT current_setting('search_path')");
+  for (const auto& spec : options.guarded) {
+    session.value("SELECT set_config('search_path', $1, false)", {path});
+    const auto examined = session.examine_guarded(spec);
+    const auto fault = examined ? examined->fault : examined.error();
+    if (fault) {
+      auto finding = finding_of(*fault);
+      finding.what = subject(spec) + finding.what;
+      findings.push_back(std::move(finding));
+    } else if (examined->sealed) {
+      findings.push_back({Verdict::fine, subject(spec) + examined->written_as, {}, {}});
+    } else {
+      std::vector<std::string> statements;
+      for (const auto& statement : examined->seal_statements) statements.push_back(statement + ";");
+      findings.push_back({Verdict::advice,
+                          fmt::format("{}{}: its table is not yet {}", subject(spec), examined->written_as,
+                                      spec.exclusive_writer ? "without a seal" : "sealed"),
+                          std::move(statements), "as the table's owner, once schema freshet is there; `freshet serve` does "
+                          "it at its start if its role owns the table"});
+    }
+  }
+}
+
 void examine_collections(DoctorSession& session, const ObservedOptions& options, std::vector<Finding>& findings) {
   const auto role = session.value("SELECT quote_ident(current_user)");
   const bool any_query = std::any_of(options.specs.begin(), options.specs.end(), [](const auto& s) { return s.is_query(); });

@@ -156,6 +156,7 @@ std::vector<Finding> examine(const ObservedOptions& options) {
   examine_commit(session, findings);
   examine_slot(session, options, findings);
   examine_collections(session, options, findings);
+  examine_guarded(session, options, findings);
   if (const auto failure = session.failure(); !failure.empty()) {
     findings.push_back({Verdict::broken, "a question could not be asked: " + failure, {}, {}});
   }

@@ -9,6 +9,7 @@
 #include "storage/postgres/catalog/catalog_session.h"
 #include "storage/postgres/doctor/doctor.h"
 #include "storage/postgres/query/analysis.h"
+#include "storage/postgres/rows/row_plan.h"
 
 namespace freshet::storage::postgres {
 
@@ -27,6 +28,9 @@ class DoctorSession {
   // What it refuses is the analysis's.
   Result<QueryDescription> analyse(const CollectionSpec& spec) { return postgres::analyse(session_, spec); }
 
+  // After it names without a schema are no longer found: the last of the questions.
+  Result<GuardFindings> examine_guarded(const CollectionSpec& spec) { return examine_rows(session_, spec); }
+
   // What the server said to the first question that it refused; empty: it refused none.
   const std::string& failure() const { return failure_; }
 
@@ -41,5 +45,6 @@ class DoctorSession {
 
 // The questions about each collection and the publication.
 void examine_collections(DoctorSession& session, const ObservedOptions& options, std::vector<Finding>& findings);
+void examine_guarded(DoctorSession& session, const ObservedOptions& options, std::vector<Finding>& findings);
 
 }  // namespace freshet::storage::postgres

@@ -44,6 +44,31 @@ TEST_F(DoctorTest, a_query_is_analysed_and_its_tables_are_looked_at) {
   EXPECT_THAT(database.sql("SELECT FROM pg_proc WHERE proname = 'freshet_query'"), IsEmpty());
 }
 
+TEST_F(DoctorTest, guarded_tables_are_looked_at_and_their_seals) {
+  database.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE keyless (id int)");
+  CollectionSpec spec;
+  spec.name = "t";
+  spec.table = "t";
+  spec.guarded = true;
+  auto options = database.options({});
+  options.url = url;
+  options.guarded = {spec, spec};
+  options.guarded[1].table = "keyless";
+  const auto about = [&](const std::string& words) {
+    for (auto& found : examine(options)) {
+      if (found.what.find(words) != std::string::npos) return found;
+    }
+    return Finding();
+  };
+  EXPECT_THAT(about("has no primary key").statements, ElementsAre("ALTER TABLE public.keyless ADD PRIMARY KEY (…);"));
+  const auto open = about("its table is not yet sealed");
+  EXPECT_EQ(open.verdict, Verdict::advice);
+  database.sql("CREATE SCHEMA freshet; CREATE FUNCTION freshet.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS "
+               "'BEGIN RETURN NULL; END'");
+  for (const auto& statement : open.statements) database.sql(statement);
+  EXPECT_EQ(about("sealed: it refuses every other write").verdict, Verdict::fine);
+}
+
 TEST_F(DoctorTest, the_statements_that_mend_a_query_are_told_one_by_one) {
   database.sql("CREATE TABLE p (id int, a int, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
                "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"

@@ -294,4 +294,26 @@ Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const
   return std::make_shared<const RowPlans>(std::move(plans));
 }
 
+Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec& spec) {
+  const auto role = session.run("SELECT format('%I', current_user)");
+  if (!role.ok()) return Error::of(ErrorCode::unavailable, role.error.message);
+  const auto tables = resolve_tables(session, {spec});
+  if (!tables) return tables.error();
+  std::map<Oid, std::string> guarded;
+  GuardFindings findings;
+  const auto planned = plan_one(session, spec, tables->front(), role.value(), guarded);
+  if (!planned) {
+    if (planned.error().code == ErrorCode::unavailable) return planned.error();
+    findings.fault = planned.error();
+    return findings;
+  }
+  const auto& text = planned->plan->text();
+  const auto sealed = is_sealed(session, text, planned->leaves);
+  if (!sealed) return sealed.error();
+  findings.written_as = planned->plan->collection().written_as;
+  findings.sealed = *sealed != spec.exclusive_writer;
+  findings.seal_statements = spec.exclusive_writer ? unseal_sql(text, planned->leaves) : seal_sql(text, planned->leaves);
+  return findings;
+}
+
 }  // namespace freshet::storage::postgres

@@ -88,6 +88,15 @@ class RowPlans {
   const RowCollections collections_;
 };
 
+// What guarding a collection's table takes, for tools: nothing is changed, but for the session's search path.
+struct GuardFindings {
+  std::optional<Error> fault;                  // Why it cannot be guarded, and what to do.
+  std::string written_as;
+  bool sealed = false;                         // As its specification wants it.
+  std::vector<std::string> seal_statements;    // That seal it, or take its seal away; for its owner.
+};
+Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec& spec);
+
 // Looks up the tables of the guarded collections among `specs`, sees to their seals, and plans them. Errors: unavailable,
 // and what stands in the way of the first collection that cannot be guarded, with the remedy.
 Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs);
