@@ -128,7 +128,8 @@ struct CheckedKey {
 // transaction. Every token is checked; if one does not match nothing is applied and the call fails with guard_mismatch.
 struct WriteRequest {
   std::vector<Mutation> mutations;
-  // Checked like the mutations' own tokens; their keys count as passed, where a table is sealed.
+  // Checked like the mutations' own tokens. Their rows have not passed, where a table is sealed: a trigger that changed one
+  // would change what stays cached.
   std::vector<CheckedKey> also;
   OperationId operation;             // Fresh for each logical write; the same when a write is sent again.
   bool all_or_nothing = false;       // If one condition fails, no mutation is applied (MSETNX).

@@ -28,6 +28,7 @@ the key-value table.
 |---|---|---|---|---|
 | of the key-value table | the string | `-WRONGTYPE` | the string | as in Redis; the hash commands are refused |
 | `users:42`, a row | a JSON object | its columns; NULL is an absent field | a map of typed columns | `-READONLY` |
+| `accounts:7`, a guarded row | the same | the same | the same | write the row: [WRITING-ROWS.md](WRITING-ROWS.md) |
 | `orders-by-customer:17`, a query | a JSON array of objects | `-WRONGTYPE` | an array of such maps | `-READONLY` |
 
 The hash commands answer with the columns' texts as PostgreSQL writes them (`t` and `f` for booleans), as bulk strings in
@@ -61,7 +62,8 @@ collection's.
 | `-UNAVAILABLE` | the database is out of reach; nothing was applied | safe |
 | `-BUSY` | a limit of this node is reached | safe |
 | `-READONLY` | the key is a row or a query's result: write with SQL, drop cached data with FRESHET.EVICT | fails again |
-| `-WRONGTYPE` | a hash command on a key that is no row; the text says what to use | fails again |
+| `-WRONGTYPE` | a hash command on a key that is no row, or one for strings on a row | fails again |
+| `-EXECABORT` | EXEC: a command was wrong, or the database refused what one wrote; nothing was applied | fails again |
 | `-STALE` | no answer as fresh as the read asked for | safe |
 | `-UNKNOWN` | the write may have been applied: its answer was lost | only if applying it twice is harmless |
 | `-VERSIONMISMATCH` | FRESHET.SET: the key is at the version named in the text | after reading again |

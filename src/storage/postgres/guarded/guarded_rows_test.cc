@@ -157,6 +157,25 @@ TEST_F(GuardedRows, what_before_and_after_triggers_leave_is_what_a_write_says) {
   EXPECT_EQ(changed("users:1", {set("name", "bob")}), R"({"id":1,"name":"BOB","seen":2,"note":"noted"})");
 }
 
+// Both keys have passed, so the trigger may; and what is said of its row is what it holds in the end.
+TEST_F(GuardedRows, a_trigger_may_change_another_row_of_the_same_transaction) {
+  make("CREATE TABLE a_totals (id int PRIMARY KEY, sum int DEFAULT 0); INSERT INTO a_totals VALUES (1, 0);"
+       "CREATE TABLE orders (id int PRIMARY KEY, amount int);"
+       "CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE public.a_totals SET sum = sum + "
+       "NEW.amount WHERE id = 1; RETURN NULL; END $$;"
+       "CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION total();",
+       {guarded("a_totals", "a_totals"), guarded("orders", "orders")});
+  const auto order = change("orders:1", {set("amount", "5")});
+  EXPECT_NE(write(order).error().what.find("has not passed the guard of a_totals:1"), std::string::npos);
+  auto reads_it = request_of({order});
+  reads_it.also.push_back({"a_totals:1", token_});
+  EXPECT_FALSE(calls().write(reads_it)) << "what is only read stays cached: it must not be changed";
+  const auto reply = calls().write(request_of({change("a_totals:1", {set("sum", "100")}), order}));
+  ASSERT_TRUE(reply) << reply.error().what;
+  EXPECT_EQ(json("a_totals:1", (*reply)[0]->after), R"({"id":1,"sum":105})");
+  EXPECT_EQ(read("a_totals:1"), R"({"id":1,"sum":105})");
+}
+
 TEST_F(GuardedRows, what_fails_at_the_commit_is_not_acknowledged) {
   make("CREATE TABLE parents (id int PRIMARY KEY);"
        "CREATE TABLE users (id int PRIMARY KEY, p int REFERENCES parents DEFERRABLE INITIALLY DEFERRED, "

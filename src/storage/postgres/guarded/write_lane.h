@@ -5,9 +5,8 @@
 // reason, is rolled back, and its writes are sent again, each alone: what one of them suffers concerns no other. One that
 // gets no answer leaves them all with an unknown outcome.
 //
-// Writes of single rows travel together likewise. A write with rows of tables among several keys, or with keys that are only
-// checked, travels alone, as several statements of
-// one transaction.
+// Writes of single rows travel together likewise, where no trigger could carry one's doings over to another's row. A write
+// with rows among several keys, or with keys that are only checked, travels alone, as several statements of one transaction.
 //
 // May use storage.
 #pragma once

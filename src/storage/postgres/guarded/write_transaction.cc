@@ -51,9 +51,6 @@ Result<std::unique_ptr<WriteTransaction>> WriteTransaction::make(const WriteRequ
       transaction->pair_places_.push_back(i);
     }
   }
-  for (const auto& checked : request.also) {
-    if (plans.find(checked.key) != nullptr && !has_zero(checked.key)) transaction->checked_rows_.push_back(&checked);
-  }
   transaction->pairs_.operation = request.operation;
   transaction->pairs_.all_or_nothing = request.all_or_nothing;
   std::sort(transaction->pair_places_.begin(), transaction->pair_places_.end(), [&](std::size_t left, std::size_t right) {
@@ -106,6 +103,7 @@ std::optional<Error> WriteTransaction::add(std::size_t place, const RowPlan& pla
               "declare one: version_column = \"…\"");
   }
   if (auto fault = add_cells(part)) return fault;
+  look_after_ |= plan.look_after();
   parts_.push_back(std::move(part));
   return std::nullopt;
 }
@@ -174,7 +172,7 @@ bool WriteTransaction::needs_look(const Part& part) const {
   const auto& mutation = mutation_of(part);
   if (!is_last_of_key(part)) return false;
   if (attempts_ >= kLookFromAttempt) return true;
-  if (part.plan->look_after() || mutation.condition == Condition::if_absent || mutation.condition == Condition::if_version) {
+  if (look_after_ || mutation.condition == Condition::if_absent || mutation.condition == Condition::if_version) {
     return true;
   }
   switch (mutation.kind) {
@@ -245,12 +243,8 @@ std::vector<Step> WriteTransaction::steps(const PostgresOptions& options) {
   } else if (!pairs_.mutations.empty()) {
     steps.push_back({pairs_.all_or_nothing ? &statements::kWriteAll : &statements::kWrite, encode_batch(pairs_, options)});
   }
-  bool look_after = false;
-  for (auto& part : parts_) {
-    add_part(steps, part);
-    look_after |= part.plan->look_after();
-  }
-  if (look_after) steps.push_back({&statements::kSetConstraints, {}});
+  for (auto& part : parts_) add_part(steps, part);
+  if (look_after_) steps.push_back({&statements::kSetConstraints, {}});
   for (auto& part : parts_) {
     part.look_step.reset();
     if (!needs_look(part)) continue;
@@ -281,7 +275,6 @@ void WriteTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions&
   for (const auto& mutation : request_.mutations) add(mutation.key, mutation.token);
   for (const auto& part : parts_) keys.add(mutation_of(part).key);
   for (const auto& checked : request_.also) add(checked.key, checked.token);
-  for (const auto* checked : checked_rows_) keys.add(checked->key);
   parameters.add(slots.take()).add(tokens.take()).add(keys.take());
   steps.push_back({&statements::kPassRows, std::move(parameters)});
 }
@@ -354,7 +347,7 @@ std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, 
   const bool erases = mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire;
   MutationOutcome outcome;
   outcome.applied = PQntuples(main) > 0;
-  const bool looked = part.look_step && (part.plan->look_after() || !outcome.applied);
+  const bool looked = part.look_step && (look_after_ || !outcome.applied);
   const auto after = looked ? cells_at(rows_of(*part.look_step), 1) : cells_at(main, 1);
   // A row past its deadline may stand where a look sees none.
   outcome.after_known = !looked || after || !part.plan->has_expiry();

@@ -30,8 +30,10 @@ class WriteTransaction {
   // Of writes of one row each that have nothing to do with each other, and travel together: see take_each(). Every one of
   // them has been made a transaction of its own before. `request`: all of their mutations.
   static std::unique_ptr<WriteTransaction> make_merged(const WriteRequest& request, const RowPlans& plans);
-  // Whether it may be one of those.
-  bool is_one_row() const { return parts_.size() == 1 && request_.mutations.size() == 1 && request_.also.empty(); }
+  // Whether it may be one of those: nothing that it sets off can touch another's row.
+  bool is_one_row() const {
+    return parts_.size() == 1 && request_.mutations.size() == 1 && request_.also.empty() && !look_after_;
+  }
 
   std::vector<Step> steps(const PostgresOptions& options);
 
@@ -88,11 +90,12 @@ class WriteTransaction {
   WriteRequest pairs_;                     // The key-value mutations among them,
   std::vector<std::size_t> pair_places_;   // and their places;
   bool are_plain_puts_ = false;            // all of them, unconditional.
-  std::vector<const CheckedKey*> checked_rows_;
   std::vector<Part> parts_;                // In ascending order of the keys.
   std::vector<StatementRef> keeps_;        // Statements of the attempt under way.
   int attempts_ = 0;
   bool merged_ = false;
+  // Something may run after one of the statements, and change any row whose key has passed.
+  bool look_after_ = false;
 };
 
 }  // namespace freshet::storage::postgres
