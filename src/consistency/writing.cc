@@ -27,7 +27,12 @@ void GuardedCollection::write(std::vector<storage::Mutation> mutations, std::sha
     if (!is_written) write->read_parts.push_back(part_of_key(key));
   }
   write->locks = std::move(locks);
-  begin(write, std::move(mutations), deadline, std::move(done));
+  // The locks end here, and not when the last callback that knows the write is destroyed.
+  auto unlock = [raw = write.get(), done = std::move(done)](Result<storage::WriteReply> reply) {
+    raw->locks.reset();
+    done(std::move(reply));
+  };
+  begin(write, std::move(mutations), deadline, std::move(unlock));
 }
 
 void GuardedCollection::begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
