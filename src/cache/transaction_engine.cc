@@ -22,6 +22,13 @@ Error after_change(std::string_view key) {
                    "read it first, or after EXEC");
 }
 
+// Of a row as it was read.
+bool has_value(const Reading& row, std::string_view column) {
+  if (!row.present || !row.shape) return false;
+  const auto place = row.shape->find(column);
+  return place && storage::column_of(row.value, *place);
+}
+
 }  // namespace
 
 TransactionEngine::TransactionEngine(Engine& engine, std::map<std::string, Reading, std::less<>> readings)
@@ -124,14 +131,23 @@ std::optional<MutationOutcome> TransactionEngine::decide_row(const Mutation& mut
                      (mutation.condition == Condition::if_present && state.present) ||
                      (mutation.condition == Condition::if_version &&
                       mutation.version == (state.present ? state.version : 0));
-  if (holds) return std::nullopt;
+  const bool only_nulls = std::none_of(mutation.cells.begin(), mutation.cells.end(), [&](const storage::Cell& cell) {
+    return cell.kind == storage::Cell::Kind::set_if_null && has_value(*known(mutation.key), cell.column);
+  });
+  if (holds && only_nulls) return std::nullopt;
   MutationOutcome outcome;
   outcome.after = state;
   if (mutation.want_before) outcome.before = state;
   return outcome;
 }
 
+// A cell that is to be set if it is NULL has been found to be: nobody else changes it before the end.
 std::size_t TransactionEngine::add_row(Mutation mutation) {
+  if (!is_unknown(mutation.key)) {
+    for (auto& cell : mutation.cells) {
+      if (cell.kind == storage::Cell::Kind::set_if_null) cell.kind = storage::Cell::Kind::set;
+    }
+  }
   changed_rows_[mutation.key] = rows_.size();
   rows_.push_back(std::move(mutation));
   return rows_.size() - 1;

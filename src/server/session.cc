@@ -158,11 +158,11 @@ protocol::RequestParser::Status Session::parse_some() {
 void Session::execute(const Command* command, std::span<const std::string_view> args) {
   const Command* admitted = admit(command, args);
   if (!admitted) return queued_.spoil();
-  if (queued_.is_open() && !admitted->has(kNotQueued) && queue(*admitted, args)) return;
+  if (queued_.is_open() && !admitted->has(kNotQueued)) return queue(*admitted, args);
   call(*admitted, args);
 }
 
-bool Session::queue(const Command& command, std::span<const std::string_view> args) {
+void Session::queue(const Command& command, std::span<const std::string_view> args) {
   if (command.has(kNoMulti)) {
     reply_.error(fmt::format("ERR Command not allowed inside a transaction: '{}'", command.name));
     queued_.spoil();
@@ -173,7 +173,6 @@ bool Session::queue(const Command& command, std::span<const std::string_view> ar
   } else {
     reply_.simple("QUEUED");
   }
-  return true;
 }
 
 std::int64_t Session::keep_sql_guard(std::shared_ptr<cache::SqlGuard> guard) {

@@ -164,8 +164,8 @@ class Session {
   void execute(const Command* command, std::span<const std::string_view> args);
   // The command to be called: `command`, or the subcommand that `args` name. Null after an error reply.
   const Command* admit(const Command* command, std::span<const std::string_view> args);
-  // Between MULTI and EXEC. True if the command has been answered: it is queued, or refused.
-  bool queue(const Command& command, std::span<const std::string_view> args);
+  // Between MULTI and EXEC: the command is queued, or refused.
+  void queue(const Command& command, std::span<const std::string_view> args);
   // False after an error reply: a key that it would write belongs to a read-only collection.
   bool may_write(const Command& command, std::span<const std::string_view> args);
   void call(const Command& command, std::span<const std::string_view> args);

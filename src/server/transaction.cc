@@ -74,7 +74,6 @@ void TransactionRun::execute(Session& session) {
 
 void TransactionRun::execute_piece(Session& session, std::size_t index) {
   const auto args = commands_[index].views();
-  current_ = index;
   go_on(session, pieces_[index], [&](Session& executing) { executing.call_within(*commands_[index].command, args); });
 }
 

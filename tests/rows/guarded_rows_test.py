@@ -195,6 +195,10 @@ class GuardedRows(unittest.TestCase):
         self.assertEqual(pipe.execute(), [8, "8", 2, 1, "new", {"id": "1", "n": self.sql.run("SELECT n FROM seen")[0][0]},
                                           1, 0, "2"])
         pipe = client.pipeline()
+        pipe.hincrby("users:1", "age", 1).hsetnx("users:2", "age", 4).hsetnx("users:1", "age", 1)
+        pipe.hincrby("users:1", "age", -1)
+        self.assertEqual(pipe.execute(), [9, 1, 0, 8], "nothing is done twice, and a missing row is inserted")
+        pipe = client.pipeline()
         pipe.set("pair", "never").hset("users:1", "age", -1)
         with self.assertRaises(redis.exceptions.ExecAbortError) as caught:
             pipe.execute()

@@ -33,6 +33,10 @@ std::optional<std::string_view> cells_at(const PGresult* rows, int column) {
   return bytes_at(rows, 0, column);
 }
 
+const PGresult* rows_of(const Reply& reply, std::size_t step) {
+  return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
+}
+
 std::int64_t expiry_ms_of(const Expiry& expiry) {
   return expiry.mode == Expiry::Mode::at ? std::max<std::int64_t>(expiry.ms, 1) : expiry.ms;
 }
@@ -304,11 +308,8 @@ void WriteTransaction::add_part(std::vector<Step>& steps, Part& part) {
 
 std::optional<Result<WriteReply>> WriteTransaction::take(const Reply& reply) {
   WriteReply outcomes(request_.mutations.size(), Error::of(ErrorCode::internal, "storage gave no outcome for this key"));
-  const auto rows_of = [&](std::size_t step) {
-    return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
-  };
   if (!pairs_.mutations.empty()) {
-    auto pairs = decode_pairs(rows_of(1));
+    auto pairs = decode_pairs(rows_of(reply, 1));
     for (std::size_t i = 0; i < pairs.size(); ++i) outcomes[pair_places_[i]] = std::move(pairs[i]);
   }
   for (auto& part : parts_) {
@@ -339,16 +340,13 @@ WriteReply WriteTransaction::decode_pairs(const PGresult* rows) const {
 }
 
 std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, const Reply& reply) const {
-  const auto rows_of = [&](std::size_t step) {
-    return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
-  };
   const auto& mutation = mutation_of(part);
-  const auto* main = rows_of(part.main_step);
+  const auto* main = rows_of(reply, part.main_step);
   const bool erases = mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire;
   MutationOutcome outcome;
   outcome.applied = PQntuples(main) > 0;
   const bool looked = part.look_step && (look_after_ || !outcome.applied);
-  const auto after = looked ? cells_at(rows_of(*part.look_step), 1) : cells_at(main, 1);
+  const auto after = looked ? cells_at(rows_of(reply, *part.look_step), 1) : cells_at(main, 1);
   // A row past its deadline may stand where a look sees none.
   outcome.after_known = !looked || after || !part.plan->has_expiry();
   if (after) {
@@ -376,6 +374,8 @@ std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, 
     outcome.applied = true;
     return Result<MutationOutcome>(std::move(outcome));
   }
+  // What travelled with it is committed: it is not sent again for the sake of one that was no guess.
+  if (!merged_ && request_.mutations.size() > 1) return Result<MutationOutcome>(std::move(outcome));
   part.expects_row = !part.expects_row;
   return std::nullopt;
 }
