@@ -152,12 +152,16 @@ class GuardedCollection {
   void wait_for_guard(const WriteRef& write, base::Slot slot);
   bool register_parts(const WriteRef& write);
   bool register_part(WritePart& part, const Write& write);
+  bool may_begin(const KeyOperations& operations, const std::string& key, const Write& write) const;
   bool hold_back(const WriteRef& write, const WritePart& part);
   void send(const WriteRef& write);
   void on_written(const WriteRef& write, Result<storage::WriteReply> reply);
+  void tell_before(const Write& write, std::vector<storage::Mutation>& mutations) const;
+  static void add_before(const Write& write, storage::WriteReply& reply);
   void on_applied(const WriteRef& write, storage::WriteReply reply);
   // True: the key is a row's. What a write of it then compares with, if its answer is lost.
   bool is_row(const std::string& key) const { return rows_ && rows_->find(key); }
+  bool takes_turns(const std::string& key) const { return protections_.rows_in_turn && is_row(key); }
   void note_before(WritePart& part);
   void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
   void settle_all(const WriteRef& write, bool definite, bool was_unknown);

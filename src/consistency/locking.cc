@@ -47,18 +47,22 @@ void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
   locks->answer(locks);
 }
 
-// Whoever waits for the key and may go on now, in the order in which they came: writes, side by side, or one transaction.
+// Whoever waits for the key and may go on now, in the order in which they came: writes, side by side (of rows: one), or one
+// transaction.
 // The shard's mutex is held; what is returned runs without it.
 std::vector<std::function<void()>> GuardedCollection::next_of(const std::string& key, KeyOperations& operations) {
   std::vector<std::function<void()>> next;
   if (operations.unknown > 0 || operations.locked_by != nullptr) return next;
+  const bool in_turn = takes_turns(key);
+  if (in_turn && !operations.writes.empty()) return next;
   auto& held = operations.held;
   auto& lockers = operations.lockers;
   while (!held.empty() && (lockers.empty() || held.front().ticket < lockers.front().ticket)) {
     next.push_back(std::move(held.front().run));
     held.pop_front();
+    if (in_turn) break;
   }
-  if (lockers.empty()) return next;
+  if (lockers.empty() && (held.empty() || next.empty())) return next;
   if (!next.empty()) {
     // None of these may be sent in the end (its deadline has passed): then nobody else would come back here.
     next.push_back([this, key] { look_for_next(key); });

@@ -25,6 +25,8 @@ struct Protections {
   FRESHET_PROTECTION fence_unknown = true;
   // While a transaction holds its keys' locks, nobody else writes them.
   FRESHET_PROTECTION key_locks = true;
+  // Writes of one row go one after the other: each knows what the row was before it.
+  FRESHET_PROTECTION rows_in_turn = true;
   // What a transaction writes falls under the ownership under which it has read.
   FRESHET_PROTECTION bound_locks = true;
 };

@@ -117,7 +117,7 @@ bool GuardedCollection::register_part(WritePart& part, const Write& write) {
   auto& operations = shard.at(part.key);
   part.guard = guards_.current(part.slot, base::now());
   part.overlapped = false;
-  if (operations.admits(write.locks.get(), write.had_its_turn) && part.guard) {
+  if (may_begin(operations, part.key, write) && part.guard) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
@@ -126,6 +126,14 @@ bool GuardedCollection::register_part(WritePart& part, const Write& write) {
   }
   shard.remove_if_idle(part.key);
   return false;
+}
+
+// A row does not say who wrote it, or in what order: its writes take turns, as they would in the database. Whoever comes
+// does not pass those that wait.
+bool GuardedCollection::may_begin(const KeyOperations& operations, const std::string& key, const Write& write) const {
+  if (!operations.admits(write.locks.get(), write.had_its_turn)) return false;
+  if (!takes_turns(key)) return true;
+  return operations.writes.empty() && (operations.held.empty() || write.had_its_turn || write.locks);
 }
 
 void GuardedCollection::note_before(WritePart& part) {
@@ -137,8 +145,8 @@ void GuardedCollection::note_before(WritePart& part) {
   });
 }
 
-// Queues the write behind the outcome that is being found out on the key of `part`; true if there is one (the write is then
-// taken care of). It starts again when that is known, or ends at its own deadline.
+// Queues the write behind what it has to wait for on the key of `part`; true if there is something (the write is then
+// taken care of). It starts again when that has ended, or ends at its own deadline.
 bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) {
   const auto taken = std::make_shared<std::atomic<bool>>(false);
   bool full;
@@ -146,7 +154,7 @@ bool GuardedCollection::hold_back(const WriteRef& write, const WritePart& part) 
     auto& shard = shard_of(part.hash);
     std::lock_guard lock(shard.mutex);
     auto* operations = shard.find(part.key);
-    if (!operations || operations->admits(write->locks.get(), write->had_its_turn)) return false;
+    if (!operations || may_begin(*operations, part.key, *write)) return false;
     full = operations->held.size() >= limits_.held_writes_max;
     if (!full) {
       --write->attempts;  // Waiting is bounded by the deadline, not by attempts.
@@ -181,6 +189,7 @@ void GuardedCollection::send(const WriteRef& write) {
   for (std::size_t i = 0; i < request.mutations.size(); ++i) {
     request.mutations[i].token = write->parts[write->part_of[i]].guard->token();
   }
+  tell_before(*write, request.mutations);
   for (const auto& part : write->read_parts) request.also.push_back({part.key, part.guard->token()});
   // An attempt gets half of the time that is left: if its answer is lost, the other half serves to find its outcome.
   request.deadline = write->deadline == base::kForever ? write->deadline : now + (write->deadline - now) / 2;
@@ -208,7 +217,31 @@ void GuardedCollection::on_written(const WriteRef& write, Result<storage::WriteR
   }
 }
 
+// What is known of rows before they are written, storage need not look up: of each the first mutation.
+void GuardedCollection::tell_before(const Write& write, std::vector<storage::Mutation>& mutations) const {
+  std::vector<bool> seen(write.parts.size());
+  for (std::size_t i = 0; i < mutations.size(); ++i) {
+    const auto& before = write.parts[write.part_of[i]].before;
+    if (seen[write.part_of[i]] || !before) continue;
+    seen[write.part_of[i]] = true;
+    mutations[i].was_present = before->present;
+    if (mutations[i].kind == storage::MutationKind::put || mutations[i].kind == storage::MutationKind::change) {
+      mutations[i].want_before = false;
+    }
+  }
+}
+
+// Completes the answer by what storage was not asked for.
+void GuardedCollection::add_before(const Write& write, storage::WriteReply& reply) {
+  for (std::size_t i = 0; i < reply.size(); ++i) {
+    if (!write.mutations[i].want_before || !reply[i] || reply[i]->before) continue;
+    const auto& before = write.parts[write.part_of[i]].before;
+    reply[i]->before = reply[i]->applied && before ? *before : reply[i]->after;
+  }
+}
+
 void GuardedCollection::on_applied(const WriteRef& write, storage::WriteReply reply) {
+  add_before(*write, reply);
   std::vector<const storage::KeyState*> states(write->parts.size(), nullptr);
   for (std::size_t i = 0; i < reply.size(); ++i) {
     states[write->part_of[i]] = reply[i] && reply[i]->after_known ? &reply[i]->after : nullptr;

@@ -104,6 +104,8 @@ struct Mutation {
   Version version = 0;          // For if_version; 0 means "absent".
   Expiry expiry;                // put, increment, append, touch. increment and append usually keep.
   bool want_before = false;     // Return the state before (SET … GET, GETDEL).
+  // Of a row: whether it is there, as far as the caller knows. A guess, which saves a round trip if it is right.
+  std::optional<bool> was_present = {};
   Token token;                  // The guard that the write was issued under.
 };
 
@@ -112,8 +114,8 @@ struct MutationOutcome {
   // leaves a tombstone.
   bool applied = false;
   KeyState after;                    // What storage holds now (applied or not), value included: see after_known.
-  // If asked for. A record past its deadline shows as absent here, with its version: the caller cannot judge by the write's
-  // own clock.
+  // If asked for; of a row that was inserted, always. A record past its deadline shows as absent here, with its version: the
+  // caller cannot judge by the write's own clock.
   std::optional<KeyState> before;
   bool after_known = true;           // False: nobody looked what it holds.
 };

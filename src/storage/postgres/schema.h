@@ -12,7 +12,7 @@
 namespace freshet::storage::postgres {
 
 // The version of the schema that this Freshet makes and speaks.
-inline constexpr int kSchemaVersion = 5;
+inline constexpr int kSchemaVersion = 6;
 
 // The whole text, to be run by a role that may CREATE in the database; running it again changes nothing. With a role named,
 // it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the version

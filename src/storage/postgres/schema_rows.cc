@@ -53,6 +53,41 @@ BEGIN
 END
 $$;
 
+-- The same for many rows, as a write's only call. cells: those of the slots, each once, ascending. noted: what is to be
+-- noted of the rows. wait_ms: how long it may wait for a lock, if not as long as its session may: one that waits for
+-- somebody must not hold up those that travel with it.
+CREATE OR REPLACE FUNCTION freshet.pass_many(
+  lock_class integer, fleet_name text, cells integer[], slots integer[], guard_tokens uuid[], noted text, wait_ms integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  here text;
+BEGIN
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+    OR current_setting('idle_in_transaction_session_timeout') = '0'
+    OR (lock_class IS NOT NULL AND current_setting('transaction_isolation') <> 'read committed') THEN
+    PERFORM freshet.begin_guarded(lock_class);
+  END IF;
+  IF wait_ms IS NOT NULL THEN
+    PERFORM set_config('lock_timeout', wait_ms::text, true);
+  END IF;
+  IF lock_class IS NULL THEN
+    PERFORM freshet.check_guards(lock_class, fleet_name, slots, guard_tokens);
+  ELSE
+    PERFORM pg_advisory_xact_lock_shared(lock_class, c.cell) FROM unnest(cells) c(cell);
+  END IF;
+  here := substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8);
+  PERFORM set_config('freshet.passed', pg_current_xact_id()::text || noted, true)
+    FROM unnest(slots, guard_tokens) u(slot, token)
+    WHERE u.token = (SELECT g.token FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = u.slot / 64
+      AND g.first_slot <= u.slot AND g.last_slot >= u.slot AND g.timeline = here)
+    HAVING count(*) = cardinality(slots);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'freshet: the guard of a slot has another token' USING ERRCODE = 'FR001';
+  END IF;
+END
+$$;
+
 -- Two spellings of one key would be two keys of the cache.
 CREATE OR REPLACE FUNCTION freshet.require_canonical(asked text[], canonical text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$

@@ -41,8 +41,9 @@ const Statement kWriteAll{"write_all",
                           kWrite.types};
 const Statement kPassRow{"pass_row", "SELECT freshet.pass_row($1, $2, $3, $4, $5)",
                          {oid::kInt4, oid::kText, oid::kInt4, oid::kUuid, oid::kText}};
-const Statement kPassRows{"pass_rows", "SELECT freshet.pass_rows($1, $2, $3, $4, $5)",
-                          {oid::kInt4, oid::kText, oid::kInt4Array, oid::kUuidArray, kTextArray}};
+const Statement kPassMany{"pass_many", "SELECT freshet.pass_many($1, $2, $3, $4, $5, $6, $7)",
+                          {oid::kInt4, oid::kText, oid::kInt4Array, oid::kInt4Array, oid::kUuidArray, oid::kText,
+                           oid::kInt4}};
 // Runs what was deferred to the commit, and defers nothing any more.
 const Statement kSetConstraints{"constraints", "SET CONSTRAINTS ALL IMMEDIATE", {}};
 const Statement kSetGuard{"set_guard",

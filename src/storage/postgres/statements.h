@@ -26,7 +26,7 @@ extern const Statement kWrite;
 extern const Statement kWriteAll;  // kWrite that fails, with FR004, unless every mutation was applied.
 // freshet.pass_row and freshet.pass_rows; no result.
 extern const Statement kPassRow;
-extern const Statement kPassRows;
+extern const Statement kPassMany;
 extern const Statement kSetConstraints;
 // lock class, fleet, first slot, last slot, token. Column: timeline.
 extern const Statement kSetGuard;

@@ -192,7 +192,7 @@ class PostgresStorage::Lanes {
         Lane::Options{shared - reads, kWritesInFlightMax, kWriteQueueMax, kWriteQueueBytesMax,
                       connection("write", options_.lock_timeout,
                                  {&statements::kPut, &statements::kPutFor, &statements::kPutMany, &statements::kWrite,
-                                  &statements::kWriteAll, &statements::kPassRow, &statements::kPassRows,
+                                  &statements::kWriteAll, &statements::kPassRow, &statements::kPassMany,
                                   &statements::kSetConstraints},
                                  false)},
         options_, rows_);

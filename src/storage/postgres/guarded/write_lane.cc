@@ -37,19 +37,21 @@ void WriteLane::dispatch(Connection& connection) {
 
 // Two puts of one key never travel together: neither would be the later one. Nor do puts and rows.
 WriteLane::Batch WriteLane::gather() {
-  const bool rows = is_row(static_cast<const WriteCall&>(*first()));
-  const auto most = rows ? kMergedRowsMax : kMergedPutsMax;
+  const auto& begins = static_cast<const WriteCall&>(*first());
+  const bool rows = is_row(begins);
+  bool alike = true;  // One statement will do for all.
   std::unordered_set<std::string_view> keys;
   std::size_t bytes = 0;
   std::size_t looked = 0;
   Batch batch;
-  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && batch.size() < most;
-       ++looked) {
+  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax &&
+                                    batch.size() < (rows && !alike ? kMergedRowsMax : kMergedPutsMax); ++looked) {
     const auto call = std::static_pointer_cast<WriteCall>(*next++);
     const bool fits =
         batch.empty() || (may_merge(*call) && is_row(*call) == rows && bytes + call->bytes <= kMergedBytesMax);
     if (!fits || !keys.insert(key_of(*call)).second) continue;
     bytes += call->bytes;
+    if (rows && !batch.empty()) alike = alike && call->transaction->is_alike(*batch.front()->transaction);
     take(call);
     batch.push_back(call);
   }

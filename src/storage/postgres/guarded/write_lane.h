@@ -18,7 +18,7 @@ namespace freshet::storage::postgres {
 // The most puts in one transaction, and the bytes of their keys and values together.
 inline constexpr std::size_t kMergedPutsMax = 64;
 inline constexpr std::size_t kMergedBytesMax = 256 * 1024;
-// The most rows: each is a statement of its own, and waits for the ones before it.
+// The most rows that are statements of their own: each waits for the ones before it.
 inline constexpr std::size_t kMergedRowsMax = 16;
 // How far behind the first call of the queue puts are looked for: others stand between them.
 inline constexpr std::size_t kMergeLookMax = 4 * kMergedPutsMax;

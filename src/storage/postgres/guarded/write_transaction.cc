@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "storage/postgres/guarded/write_codec.h"
 #include "storage/postgres/statements.h"
@@ -27,14 +28,32 @@ bool is_number(ColumnKind kind) {
   return kind == ColumnKind::integer || kind == ColumnKind::real || kind == ColumnKind::numeric;
 }
 
-// The cell that `column` of the only row of `rows` holds; nothing if there is no row, or NULL.
-std::optional<std::string_view> cells_at(const PGresult* rows, int column) {
-  if (PQntuples(rows) == 0 || is_null(rows, 0, column)) return std::nullopt;
-  return bytes_at(rows, 0, column);
+// The cell that `column` of a row of `rows` holds; nothing if there is no such row, or NULL.
+std::optional<std::string_view> cells_at(const PGresult* rows, int row, int column) {
+  if (row >= PQntuples(rows) || is_null(rows, row, column)) return std::nullopt;
+  return bytes_at(rows, row, column);
+}
+
+// Of an answer to a group: the row of the part at `place`, or one behind the last.
+int row_of(const PGresult* rows, int place) {
+  int row = 0;
+  while (row < PQntuples(rows) && (is_null(rows, row, 2) || int8_at(rows, row, 2) != place)) ++row;
+  return row;
 }
 
 const PGresult* rows_of(const Reply& reply, std::size_t step) {
   return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
+}
+
+// As schema_rows.cc says.
+std::string noted_of(std::string_view key) {
+  std::string noted = "\x1f";
+  for (const char c : key) {
+    noted += c == '\x1f' ? '\x1e' : c;
+    if (c == '\x1e') noted += '0';
+    if (c == '\x1f') noted += '1';
+  }
+  return noted + '\x1f';
 }
 
 std::int64_t expiry_ms_of(const Expiry& expiry) {
@@ -89,6 +108,7 @@ std::optional<Error> WriteTransaction::add(std::size_t place, const RowPlan& pla
   part.place = place;
   part.plan = &plan;
   part.plainly_canonical = plan.is_plainly_canonical_key(*key);
+  part.expects_row = mutation.was_present.value_or(true);
   part.key = std::move(*key);
   const auto no = [&](ErrorCode code, std::string why, std::string remedy) {
     return Error::of(code, fmt::format("{} {}", mutation.key, why), std::move(remedy));
@@ -247,7 +267,16 @@ std::vector<Step> WriteTransaction::steps(const PostgresOptions& options) {
   } else if (!pairs_.mutations.empty()) {
     steps.push_back({pairs_.all_or_nothing ? &statements::kWriteAll : &statements::kWrite, encode_batch(pairs_, options)});
   }
-  for (auto& part : parts_) add_part(steps, part);
+  make_groups();
+  std::vector<bool> added(groups_.size());
+  for (auto& part : parts_) {
+    if (!part.group) {
+      add_part(steps, part);
+    } else if (!added[*part.group]) {
+      added[*part.group] = true;
+      add_group(steps, groups_[*part.group]);
+    }
+  }
   if (look_after_) steps.push_back({&statements::kSetConstraints, {}});
   for (auto& part : parts_) {
     part.look_step.reset();
@@ -271,21 +300,91 @@ void WriteTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions&
     parameters.add(encoded(std::int32_t{base::slot_of(mutation.key)})).add(encoded(mutation.token)).add(mutation.key);
     return steps.push_back({&statements::kPassRow, std::move(parameters)});
   }
-  ArrayBuilder slots(oid::kInt4), tokens(oid::kUuid), keys(oid::kText);
-  const auto add = [&](const std::string& key, Token token) {
-    slots.add(encoded(std::int32_t{base::slot_of(key)}));
+  std::set<std::pair<base::Slot, Token>> slots;
+  for (const auto& mutation : request_.mutations) slots.emplace(base::slot_of(mutation.key), mutation.token);
+  for (const auto& checked : request_.also) slots.emplace(base::slot_of(checked.key), checked.token);
+  std::set<std::int32_t> cells;
+  ArrayBuilder cell_array(oid::kInt4), slot_array(oid::kInt4), tokens(oid::kUuid);
+  for (const auto& [slot, token] : slots) {
+    if (cells.insert(base::cell_of(slot)).second) cell_array.add(encoded(std::int32_t{base::cell_of(slot)}));
+    slot_array.add(encoded(std::int32_t{slot}));
     tokens.add(encoded(token));
-  };
-  for (const auto& mutation : request_.mutations) add(mutation.key, mutation.token);
-  for (const auto& part : parts_) keys.add(mutation_of(part).key);
-  for (const auto& checked : request_.also) add(checked.key, checked.token);
-  parameters.add(slots.take()).add(tokens.take()).add(keys.take());
-  steps.push_back({&statements::kPassRows, std::move(parameters)});
+  }
+  std::string noted;
+  for (const auto& part : parts_) noted += noted_of(mutation_of(part).key);
+  parameters.add(cell_array.take()).add(slot_array.take()).add(tokens.take()).add(std::move(noted));
+  if (merged_) {
+    parameters.add(encoded(kMergedWaitMs));
+  } else {
+    parameters.add_null();
+  }
+  steps.push_back({&statements::kPassMany, std::move(parameters)});
 }
 
 void WriteTransaction::add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement) {
   auto prepared = part.plan->statement(statement);
   steps.push_back({&prepared->get(), parameters_of(part, statement)});
+  keeps_.push_back(std::move(prepared));
+}
+
+// The unconditional update of a row's columns, where nothing runs that could tell one statement from several.
+bool WriteTransaction::may_group(const Part& part, const RowStatement& statement) const {
+  if (statement.form != Form::update || !guesses(part) || part.plan->look_after() || !part.plainly_canonical) return false;
+  if (statement.expiry != Expiry::Mode::keep && statement.expiry != Expiry::Mode::clear) return false;
+  if (statement.assignments.empty() || !is_last_of_key(part)) return false;
+  if (&part != parts_.data() && mutation_of(*(&part - 1)).key == mutation_of(part).key) return false;
+  return std::none_of(part.columns.begin(), part.columns.end(), [&](std::size_t column) {
+    return part.plan->columns()[column].bare_type_sql.empty();
+  });
+}
+
+bool WriteTransaction::is_alike(const WriteTransaction& other) const {
+  const auto& part = parts_.front();
+  const auto& others = other.parts_.front();
+  if (part.plan != others.plan || part.columns != others.columns) return false;
+  const auto statement = main_statement(part);
+  return statement == other.main_statement(others) && may_group(part, statement);
+}
+
+void WriteTransaction::make_groups() {
+  groups_.clear();
+  for (auto& part : parts_) {
+    part.group.reset();
+    if (!grouped_ || attempts_ >= kLookFromAttempt) continue;
+    const auto statement = main_statement(part);
+    if (!may_group(part, statement)) continue;
+    auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& known) {
+      return known.plan == part.plan && known.statement == statement;
+    });
+    if (group == groups_.end()) group = groups_.insert(group, {part.plan, statement, {}, 0});
+    part.group = static_cast<std::size_t>(group - groups_.begin());
+    group->parts.push_back(&part);
+    part.place_in_group = static_cast<int>(group->parts.size());
+  }
+  for (auto& group : groups_) {
+    if (group.parts.size() == 1) group.parts.front()->group.reset();
+  }
+}
+
+void WriteTransaction::add_group(std::vector<Step>& steps, Group& group) {
+  const auto& plan = *group.plan;
+  std::vector<ArrayBuilder> arrays(plan.key_parts(), ArrayBuilder(oid::kText));
+  for (const auto* part : group.parts) {
+    for (std::size_t i = 0; i < part->key.size(); ++i) arrays[i].add(part->key[i]);
+  }
+  for (std::size_t i = 0; i < group.parts.front()->cells.size(); ++i) {
+    if (group.parts.front()->cells[i]->kind == Cell::Kind::clear) continue;
+    arrays.emplace_back(oid::kText);
+    for (const auto* part : group.parts) arrays.back().add(part->cells[i]->text);
+  }
+  Parameters parameters;
+  for (auto& array : arrays) parameters.add(array.take());
+  auto statement = group.statement;
+  statement.many = true;
+  auto prepared = plan.statement(statement);
+  group.step = steps.size();
+  for (auto* part : group.parts) part->first_step = part->main_step = group.step;
+  steps.push_back({&prepared->get(), std::move(parameters)});
   keeps_.push_back(std::move(prepared));
 }
 
@@ -342,11 +441,12 @@ WriteReply WriteTransaction::decode_pairs(const PGresult* rows) const {
 std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, const Reply& reply) const {
   const auto& mutation = mutation_of(part);
   const auto* main = rows_of(reply, part.main_step);
+  const int row = part.group ? row_of(main, part.place_in_group) : 0;
   const bool erases = mutation.kind == MutationKind::erase || mutation.kind == MutationKind::expire;
   MutationOutcome outcome;
-  outcome.applied = PQntuples(main) > 0;
+  outcome.applied = row < PQntuples(main);
   const bool looked = part.look_step && (look_after_ || !outcome.applied);
-  const auto after = looked ? cells_at(rows_of(reply, *part.look_step), 1) : cells_at(main, 1);
+  const auto after = looked ? cells_at(rows_of(reply, *part.look_step), 0, 1) : cells_at(main, row, 1);
   // A row past its deadline may stand where a look sees none.
   outcome.after_known = !looked || after || !part.plan->has_expiry();
   if (after) {
@@ -354,9 +454,9 @@ std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, 
     if (!state) return Result<MutationOutcome>(state.error());
     outcome.after = std::move(*state);
   }
-  if (mutation.want_before) {
+  if (mutation.want_before || (outcome.applied && !erases && inserts(part))) {
     outcome.before.emplace();
-    if (const auto before = cells_at(main, 0)) {
+    if (const auto before = cells_at(main, row, 0)) {
       auto state = part.plan->state_of(*before);
       if (!state) return Result<MutationOutcome>(state.error());
       outcome.before = std::move(*state);
@@ -378,6 +478,10 @@ std::optional<Result<MutationOutcome>> WriteTransaction::outcome_of(Part& part, 
   if (!merged_ && request_.mutations.size() > 1) return Result<MutationOutcome>(std::move(outcome));
   part.expects_row = !part.expects_row;
   return std::nullopt;
+}
+
+bool WriteTransaction::is_of_group(std::size_t step) const {
+  return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) { return part.group && part.main_step == step; });
 }
 
 WriteTransaction::Part* WriteTransaction::part_of(std::size_t step) {
@@ -402,6 +506,11 @@ Error WriteTransaction::swallowed(const Part& part) const {
 
 std::optional<WriteTransaction::Refusal> WriteTransaction::take_error(const Reply& reply) {
   const auto& error = *reply.error;
+  // It does not say which of them.
+  if (is_of_group(reply.refused)) {
+    grouped_ = false;
+    return Refusal{};
+  }
   auto* part = part_of(reply.refused);
   if (error.state == sqlstate::kNothingDone) {
     if (part == nullptr || !guesses(*part)) return Refusal{Result<WriteReply>(nothing_applied())};

@@ -1,6 +1,6 @@
 // A write of several statements: the statements of its transaction, in order, and what their answers mean.
 // Whether a row is there decides between UPDATE and INSERT; a guess that was wrong is made again, as a transaction of its
-// own.
+// own. Updates of the same columns of several rows of one table are one statement.
 //
 // Made on any thread, everything else on the storage's loop. May use storage.
 #pragma once
@@ -22,6 +22,8 @@ namespace freshet::storage::postgres {
 inline constexpr int kRowAttemptsMax = 16;
 // From this attempt on the row is looked at, too: a trigger may swallow what is written to it.
 inline constexpr int kLookFromAttempt = 3;
+// How long writes that travel together wait for a lock; then each travels alone.
+inline constexpr std::int32_t kMergedWaitMs = 200;
 
 class WriteTransaction {
  public:
@@ -34,6 +36,8 @@ class WriteTransaction {
   bool is_one_row() const {
     return parts_.size() == 1 && request_.mutations.size() == 1 && request_.also.empty() && !look_after_;
   }
+  // And is the same update, of another row.
+  bool is_alike(const WriteTransaction& other) const;
 
   std::vector<Step> steps(const PostgresOptions& options);
 
@@ -62,6 +66,15 @@ class WriteTransaction {
     std::size_t first_step = 0;
     std::size_t main_step = 0;
     std::optional<std::size_t> look_step;
+    std::optional<std::size_t> group;
+    int place_in_group = 0;
+  };
+  // Rows that are updated by one statement.
+  struct Group {
+    const RowPlan* plan = nullptr;
+    RowStatement statement;
+    std::vector<Part*> parts;
+    std::size_t step = 0;
   };
 
   explicit WriteTransaction(const WriteRequest& request) : request_(request) {}
@@ -76,12 +89,16 @@ class WriteTransaction {
   WriteReply decode_pairs(const PGresult* rows) const;
   RowStatement main_statement(const Part& part) const;
   void add_pass(std::vector<Step>& steps, const PostgresOptions& options) const;
+  bool may_group(const Part& part, const RowStatement& statement) const;
+  void make_groups();
+  void add_group(std::vector<Step>& steps, Group& group);
   void add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement);
   void add_part(std::vector<Step>& steps, Part& part);
   Parameters parameters_of(const Part& part, const RowStatement& statement) const;
   // Nothing: the guess was wrong.
   std::optional<Result<MutationOutcome>> outcome_of(Part& part, const Reply& reply) const;
   Part* part_of(std::size_t step);
+  bool is_of_group(std::size_t step) const;
   Error swallowed(const Part& part) const;
   Error explain(const Part* part, const SqlError& error) const;
   WriteReply nothing_applied() const;
@@ -91,6 +108,8 @@ class WriteTransaction {
   std::vector<std::size_t> pair_places_;   // and their places;
   bool are_plain_puts_ = false;            // all of them, unconditional.
   std::vector<Part> parts_;                // In ascending order of the keys.
+  std::vector<Group> groups_;              // Of the attempt under way.
+  bool grouped_ = true;                    // False once a group has failed: each row's statement tells of itself.
   std::vector<StatementRef> keeps_;        // Statements of the attempt under way.
   int attempts_ = 0;
   bool merged_ = false;

@@ -106,7 +106,8 @@ class Planner {
       }
       shape.columns.push_back({shown_as, column->type.kind()});
       text_.shown.push_back(quoted_identifier(name));
-      columns_.push_back({shown_as, quoted_identifier(name), column->type.sql, column->type.kind(),
+      columns_.push_back({shown_as, quoted_identifier(name), column->type.sql,
+                          column->type.casts_as_it_reads() ? column->type.bare_sql : "", column->type.kind(),
                           static_cast<std::size_t>(column->key_place), column->generated || name == spec_.version_column});
     }
     return {};
@@ -186,7 +187,7 @@ RowPlan::RowPlan(RowCollection collection, RowText text, std::vector<RowColumn> 
       read_(std::make_shared<OwnedStatement>("rows", read_rows_sql(text_),
                                              std::vector<Oid>(text_.parts.size(), kTextArray))),
       canonical_key_(std::make_shared<OwnedStatement>("canonical", canonical_key_sql(text_), std::vector<Oid>())) {
-  for (const auto& column : columns_) column_names_.push_back(column.sql);
+  for (const auto& column : columns_) assigned_.push_back({column.sql, column.bare_type_sql});
 }
 
 const RowColumn* RowPlan::find(std::string_view shown) const {
@@ -221,7 +222,7 @@ StatementRef RowPlan::statement(const RowStatement& wanted) const {
     if (known == wanted) return statement;
   }
   const bool keep = statements_.size() < kRowStatementsMax;
-  auto statement = std::make_shared<OwnedStatement>(keep ? "row" : "", row_statement_sql(text_, column_names_, wanted),
+  auto statement = std::make_shared<OwnedStatement>(keep ? "row" : "", row_statement_sql(text_, assigned_, wanted),
                                                     std::vector<Oid>());
   if (keep) statements_.emplace_back(wanted, statement);
   return statement;

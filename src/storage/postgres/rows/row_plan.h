@@ -27,6 +27,7 @@ struct RowColumn {
   std::string shown;             // As clients see it.
   std::string sql;               // Quoted.
   std::string type_sql;
+  std::string bare_type_sql;     // Without modifier; empty: its values cannot be given as an array of texts.
   ColumnKind kind = ColumnKind::text;
   std::size_t key_part = 0;      // From 1; 0: not of the key.
   bool computed = false;         // GENERATED ALWAYS AS (…), or the declared version: the database's.
@@ -67,7 +68,7 @@ class RowPlan {
   const RowText text_;
   const std::vector<RowColumn> columns_;
   const bool look_after_;
-  std::vector<std::string> column_names_;
+  std::vector<AssignedColumn> assigned_;
   StatementRef read_;
   StatementRef canonical_key_;
   mutable std::vector<std::pair<RowStatement, StatementRef>> statements_;

@@ -13,6 +13,7 @@ using Form = RowStatement::Form;
 
 constexpr const char* kRow = "freshet_t";
 constexpr const char* kOld = "freshet_o";
+constexpr const char* kMany = "freshet_m";  // The parameters, a row for each row to be written.
 constexpr const char* kNextVersion = "pg_catalog.nextval('freshet.version')";
 
 std::string column_of(const std::string& row, const std::string& column) { return row + "." + column; }
@@ -31,17 +32,22 @@ std::string cells_of(const RowText& text, const std::string& row) {
   return array_of(cells);
 }
 
-// $n as a value of the part's type.
-std::string part_value(const KeyPart& part, std::size_t number) {
-  return fmt::format("CAST(${}::pg_catalog.text AS {})", number, part.type_sql);
+// The n-th parameter, a text; many: of the row.
+std::string parameter(std::size_t number, bool many) {
+  return many ? fmt::format("{}.p{}", kMany, number) : fmt::format("${}::pg_catalog.text", number);
 }
 
-std::string key_condition(const RowText& text, const std::string& row) {
+// It as a value of the part's type.
+std::string part_value(const KeyPart& part, std::size_t number, bool many = false) {
+  return fmt::format("CAST({} AS {})", parameter(number, many), part.type_sql);
+}
+
+std::string key_condition(const RowText& text, const std::string& row, bool many = false) {
   std::string condition;
   for (std::size_t i = 0; i < text.parts.size(); ++i) {
     const auto& part = text.parts[i];
     condition += fmt::format("{}{} OPERATOR(pg_catalog.=) {}{}", i == 0 ? "" : " AND ", column_of(row, part.column_sql),
-                             part_value(part, i + 1), part.collation.empty() ? "" : " COLLATE " + part.collation);
+                             part_value(part, i + 1, many), part.collation.empty() ? "" : " COLLATE " + part.collation);
   }
   return condition;
 }
@@ -49,7 +55,7 @@ std::string key_condition(const RowText& text, const std::string& row) {
 // Writes one statement, counting its parameters.
 class Writer {
  public:
-  Writer(const RowText& text, const std::vector<std::string>& columns, const RowStatement& statement)
+  Writer(const RowText& text, const std::vector<AssignedColumn>& columns, const RowStatement& statement)
       : text_(text), columns_(columns), statement_(statement), next_(text.parts.size()) {
     for (const auto& assignment : statement.assignments) {
       values_.push_back(assignment.to_default || assignment.kind == Cell::Kind::clear ? 0 : ++next_);
@@ -73,13 +79,14 @@ class Writer {
  private:
   std::string value_of(std::size_t i) const {
     const auto& assignment = statement_.assignments[i];
-    const auto column = column_of(kRow, columns_[assignment.column]);
     if (assignment.to_default) return "DEFAULT";
     if (assignment.kind == Cell::Kind::clear) return "NULL";
-    if (assignment.kind == Cell::Kind::add && statement_.form == Form::update) {
-      return fmt::format("coalesce({}, 0) OPERATOR(pg_catalog.+) ${}", column, values_[i]);
-    }
-    return fmt::format("${}", values_[i]);
+    const auto& column = columns_[assignment.column];
+    // A lone parameter is of the column's type.
+    const auto value = statement_.many ? fmt::format("CAST({} AS {})", parameter(values_[i], true), column.bare_type_sql)
+                                       : fmt::format("${}", values_[i]);
+    if (assignment.kind != Cell::Kind::add || statement_.form != Form::update) return value;
+    return fmt::format("coalesce({}, 0) OPERATOR(pg_catalog.+) {}", column_of(kRow, column.sql), value);
   }
 
   std::string expiry() {
@@ -100,7 +107,7 @@ class Writer {
     std::string conditions;
     for (const auto& assignment : statement_.assignments) {
       if (assignment.to_default || assignment.kind != Cell::Kind::set_if_null) continue;
-      conditions += fmt::format(" AND {} IS NULL", column_of(kRow, columns_[assignment.column]));
+      conditions += fmt::format(" AND {} IS NULL", column_of(kRow, columns_[assignment.column].sql));
     }
     if (statement_.if_live) {
       conditions += fmt::format(" AND ({0} IS NULL OR {0} > pg_catalog.clock_timestamp())", column_of(kRow, text_.expires));
@@ -115,7 +122,8 @@ class Writer {
   std::string update() {
     std::string sets;
     for (std::size_t i = 0; i < statement_.assignments.size(); ++i) {
-      sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", columns_[statement_.assignments[i].column], value_of(i));
+      const auto& column = columns_[statement_.assignments[i].column];
+      sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", column.sql, value_of(i));
     }
     if (sets_expiry()) sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", text_.expires, expiry());
     if (draws_version()) sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", text_.version, kNextVersion);
@@ -123,17 +131,31 @@ class Writer {
       const auto& key = text_.parts.front().column_sql;
       sets = fmt::format("{} = {}", key, column_of(kRow, key));
     }
-    const auto after = cells_of(text_, kRow);
-    if (!statement_.want_before) {
-      return fmt::format("UPDATE {} AS {} SET {} WHERE {}{} RETURNING NULL::pg_catalog.text[], {}", text_.only_table(), kRow,
-                         sets, key_condition(text_, kRow), conditions(), after);
+    std::vector<std::string> from;
+    std::string where = key_condition(text_, kRow, statement_.many);
+    std::string before = "NULL::pg_catalog.text[]";
+    if (statement_.many) from.push_back(all_parameters());
+    if (statement_.want_before) {
+      // The row as it was is the same version of it, or nothing is done: after a wait for another writer the place differs.
+      from.push_back(fmt::format("{} AS {}", text_.only_table(), kOld));
+      where += fmt::format(" AND {} AND {}.ctid = {}.ctid", key_condition(text_, kOld, statement_.many), kRow, kOld);
+      if (text_.partitioned) where += fmt::format(" AND {}.tableoid = {}.tableoid", kRow, kOld);
+      before = cells_of(text_, kOld);
     }
-    // The row as it was is the same version of it, or nothing is done: after a wait for another writer the place differs.
-    return fmt::format("UPDATE {0} AS {1} SET {2} FROM {0} AS {3} WHERE {4} AND {5} AND {1}.ctid = {3}.ctid{6}{7} "
-                       "RETURNING {8}, {9}",
-                       text_.only_table(), kRow, sets, kOld, key_condition(text_, kOld), key_condition(text_, kRow),
-                       text_.partitioned ? fmt::format(" AND {}.tableoid = {}.tableoid", kRow, kOld) : "", conditions(),
-                       cells_of(text_, kOld), after);
+    return fmt::format("UPDATE {} AS {} SET {}{}{} WHERE {}{} RETURNING {}, {}{}", text_.only_table(), kRow, sets,
+                       from.empty() ? "" : " FROM ", fmt::join(from, ", "), where, conditions(), before,
+                       cells_of(text_, kRow), statement_.many ? fmt::format(", {}.place", kMany) : "");
+  }
+
+  std::string all_parameters() const {
+    std::vector<std::string> arrays;
+    std::vector<std::string> names;
+    for (std::size_t i = 1; i <= next_; ++i) {
+      arrays.push_back(fmt::format("pg_catalog.unnest(${}::pg_catalog.text[])", i));
+      names.push_back(fmt::format("p{}", i));
+    }
+    return fmt::format("ROWS FROM ({}) WITH ORDINALITY AS {}({}, place)", fmt::join(arrays, ", "), kMany,
+                       fmt::join(names, ", "));
   }
 
   std::string insert() {
@@ -146,7 +168,7 @@ class Writer {
     }
     names = key;
     for (std::size_t i = 0; i < statement_.assignments.size(); ++i) {
-      names.push_back(columns_[statement_.assignments[i].column]);
+      names.push_back(columns_[statement_.assignments[i].column].sql);
       values.push_back(value_of(i));
     }
     if (sets_expiry()) {
@@ -157,10 +179,11 @@ class Writer {
       names.push_back(text_.version);
       values.push_back(kNextVersion);
     }
-    return fmt::format("INSERT INTO {} AS {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING "
-                       "RETURNING NULL::pg_catalog.text[], {}",
-                       text_.table, kRow, fmt::join(names, ", "), fmt::join(values, ", "), fmt::join(key, ", "),
-                       cells_of(text_, kRow));
+    // Where the row is there after all, nobody complains of columns that it would lack if it were inserted.
+    return fmt::format("INSERT INTO {} AS {} ({}) SELECT {} WHERE NOT EXISTS (SELECT FROM {} AS {} WHERE {}) "
+                       "ON CONFLICT ({}) DO NOTHING RETURNING NULL::pg_catalog.text[], {}",
+                       text_.table, kRow, fmt::join(names, ", "), fmt::join(values, ", "), text_.only_table(), kOld,
+                       key_condition(text_, kOld), fmt::join(key, ", "), cells_of(text_, kRow));
   }
 
   std::string erase(const std::string& condition) const {
@@ -169,7 +192,7 @@ class Writer {
   }
 
   const RowText& text_;
-  const std::vector<std::string>& columns_;
+  const std::vector<AssignedColumn>& columns_;
   const RowStatement& statement_;
   std::vector<std::size_t> values_;  // Parameters of the assignments; 0: none.
   std::size_t version_ = 0;
@@ -212,9 +235,16 @@ std::string read_rows_sql(const RowText& text) {
       array_of(given), keys_sql(text.parts, 1), cells_of(text, kRow), array_of(stored), text.only_table(), kRow, conditions);
 }
 
-std::string row_statement_sql(const RowText& text, const std::vector<std::string>& columns, const RowStatement& statement) {
+std::string row_statement_sql(const RowText& text, const std::vector<AssignedColumn>& columns,
+                              const RowStatement& statement) {
   const auto sql = Writer(text, columns, statement).write();
   if (!statement.must) return sql;
+  if (statement.many) {
+    // The condition has no column, so that it is judged once, and of no rows, too.
+    return fmt::format("WITH freshet_w(before, after, place) AS ({}) SELECT w.before, w.after, w.place FROM (SELECT 1) one "
+                       "LEFT JOIN freshet_w w ON true WHERE (SELECT freshet.require_done((SELECT pg_catalog.count(*) FROM "
+                       "freshet_w) = pg_catalog.cardinality($1::pg_catalog.text[])))", sql);
+  }
   return fmt::format("WITH freshet_w(before, after) AS ({}) SELECT w.before, w.after FROM (SELECT 1) one LEFT JOIN "
                      "freshet_w w ON true WHERE freshet.require_done(w.before IS NOT NULL OR w.after IS NOT NULL)", sql);
 }

@@ -1,8 +1,8 @@
 // The statements that read and write a table's rows by their keys, as text. Pure.
 //
-// Parameters of writes are texts: the key's parts ($1, …), then the cells' in their order, then the version (if_version),
-// then the milliseconds of the expiry. Those of cells have no type of their own: each is read as its column's. May use
-// storage.
+// Parameters of writes are texts, or (many) an array of them each: the key's parts ($1, …), then the cells' in their
+// order, then the version (if_version), then the milliseconds of the expiry. Those of cells have no type of their own: each
+// is read as its column's. May use storage.
 #pragma once
 
 #include <string>
@@ -55,12 +55,20 @@ struct RowStatement {
   bool if_live = false;            // update, erase, look: a row whose deadline has passed is none.
   bool must = false;               // Fails with FR004 if it does nothing.
   bool want_before = false;        // update: that needs another look at the row.
+  bool many = false;               // update: of several rows, all alike. must: of each of them.
   friend bool operator==(const RowStatement&, const RowStatement&) = default;
 };
 
-// Columns: before text[], after text[] (both cells; NULL: no row, or not asked for). No row in the answer: nothing was done.
-// `columns`: quoted, that assignments name.
-std::string row_statement_sql(const RowText& text, const std::vector<std::string>& columns, const RowStatement& statement);
+// A column that assignments name.
+struct AssignedColumn {
+  std::string sql;                 // Quoted.
+  std::string bare_type_sql;       // Without modifier.
+};
+
+// Columns: before text[], after text[] (both cells; NULL: no row, or not asked for); many: then the row's place among the
+// parameters, from 1. No row in the answer: nothing was done.
+std::string row_statement_sql(const RowText& text, const std::vector<AssignedColumn>& columns,
+                              const RowStatement& statement);
 
 // Fails with FR005 and the canonical spelling unless the parts $1, … are spelt canonically.
 std::string canonical_key_sql(const RowText& text);
