@@ -44,6 +44,9 @@ struct Collection {
   Writes writes = Writes::observed;
   // Guarded: you vouch that Freshet alone writes to the table; else Freshet seals it, so that it refuses other writes.
   bool exclusive_writer = false;
+  // Guarded: the table's change stream is watched as well, for writes that got past: they are logged and counted, and what
+  // they touched is dropped.
+  bool follow = false;
   // Guarded: a bigint column that grows with every change (a sealed table sees to it by itself); empty: none.
   std::string version_column = {};
   // Guarded: a timestamp with time zone at which the row expires; empty: rows do not.

@@ -27,6 +27,7 @@ struct CollectionConfig {
   Nanoseconds bound = 0;                   // For bounded.
   bool guarded = false;                    // writes = "guarded"
   bool exclusive_writer = false;
+  bool follow = false;
   std::string version_column;
   std::string expires_column;
   int line = 0;
@@ -35,7 +36,7 @@ struct CollectionConfig {
   friend bool operator==(const CollectionConfig& a, const CollectionConfig& b) {
     const auto said = [](const CollectionConfig& c) {
       return std::tie(c.name, c.table, c.columns, c.query, c.depends_on, c.declared, c.read_level, c.bound, c.guarded,
-                      c.exclusive_writer, c.version_column, c.expires_column);
+                      c.exclusive_writer, c.follow, c.version_column, c.expires_column);
     };
     return said(a) == said(b);
   }

@@ -13,10 +13,12 @@ namespace freshet::base {
 namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>({"name", "table", "columns", "query", "depends_on", "read_level",
-                                                        "writes", "exclusive_writer", "version_column", "expires_column"});
+                                                        "writes", "exclusive_writer", "follow", "version_column",
+                                                        "expires_column"});
 constexpr auto kWrites = std::to_array<std::string_view>({"observed", "guarded"});
 // What a collection without guarded writes has no use for.
-constexpr auto kGuardedKeys = std::to_array<std::string_view>({"exclusive_writer", "version_column", "expires_column"});
+constexpr auto kGuardedKeys =
+    std::to_array<std::string_view>({"exclusive_writer", "follow", "version_column", "expires_column"});
 constexpr auto kLevels = std::to_array<std::string_view>({"linearizable", "bounded", "any"});
 constexpr std::string_view kBounded = "bounded";
 constexpr Nanoseconds kBoundMin = kMillisecond;
@@ -55,6 +57,8 @@ class CollectionReader {
       take_writes(node);
     } else if (name == "exclusive_writer") {
       take_flag(name, node, collection_.exclusive_writer);
+    } else if (name == "follow") {
+      take_flag(name, node, collection_.follow);
     } else if (name == "version_column") {
       take_text(name, node, kNameBytesMax, collection_.version_column);
     } else if (name == "expires_column") {
@@ -293,6 +297,7 @@ std::string text_of(const CollectionConfig& collection) {
   out += fmt::format("read_level = {}\n", quote_toml(read_level_text(collection)));
   if (collection.guarded) out += "writes = \"guarded\"\n";
   if (collection.exclusive_writer) out += "exclusive_writer = true\n";
+  if (collection.follow) out += "follow = true\n";
   if (!collection.version_column.empty()) out += fmt::format("version_column = {}\n", quote_toml(collection.version_column));
   if (!collection.expires_column.empty()) out += fmt::format("expires_column = {}\n", quote_toml(collection.expires_column));
   return out;

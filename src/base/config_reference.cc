@@ -80,6 +80,8 @@ writes = "guarded"
   write goes through Freshet, which seals the table, so that it refuses all others. Default: `"observed"`.
 - `exclusive_writer`: guarded: `true`: the table is not sealed; it is your word that nobody but Freshet writes to it.
   Default: `false`.
+- `follow`: guarded: `true`: the table's change stream is watched as well (`wal_level = logical`, and one replication slot
+  more). A write that got past Freshet is logged and counted, and what it touched is dropped from memory. Default: `false`.
 - `version_column`: guarded: a column of type bigint, which a sealed table draws anew with every change. Compare-and-set
   needs it, and it makes more of the lost answers of writes known. Default: none; rows are compared.
 - `expires_column`: guarded: a column of type timestamp with time zone, at which the row expires. EXPIRE and its kin need it.

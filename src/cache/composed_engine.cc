@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cache/observed_options.h"
 
 namespace freshet::cache {
 namespace {
@@ -30,10 +31,6 @@ memory::TableOptions table_options(const EngineOptions& options, const eviction:
   return table;
 }
 
-std::vector<storage::CollectionSpec> observed_specs(std::vector<storage::CollectionSpec> specs) {
-  std::erase_if(specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
-  return specs;
-}
 
 }  // namespace
 
@@ -61,6 +58,12 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
                                                         parts.observed_limits);
     follower_->watch(this);
   }
+  if (parts.make_watched) {
+    watch_loop_ = std::make_unique<net::Loop>("freshet-watch");
+    watch_ = std::make_unique<consistency::BypassWatch>(
+        *watch_loop_, parts.make_watched, watched_specs(options_.collections),
+        [this](const std::string& collection, const std::string& key) { drop_bypassed(collection, key); });
+  }
   if (!chosen_policy_) adaptive_.start(*policy_);
 }
 
@@ -74,6 +77,10 @@ ComposedEngine::~ComposedEngine() {
     follower_->watch(nullptr);
     follower_->stop();
     follower_loop_.reset();
+  }
+  if (watch_) {
+    watch_->stop();
+    watch_loop_.reset();
   }
   if (ownership_) ownership_->listen(nullptr);
   if (collection_) collection_->stop();
@@ -147,6 +154,23 @@ void ComposedEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanosec
   });
 }
 
+// Clients that keep what they read are told, too.
+void ComposedEngine::drop_bypassed(const std::string& collection, const std::string& key) {
+  if (key.empty()) {
+    collection_->drop_bypassed_of(collection);
+    return on_collection_changed(collection);
+  }
+  collection_->drop_bypassed(key);
+  on_changed(key);
+}
+
+std::string ComposedEngine::describe_watch() const {
+  if (!watch_) return "no";
+  const auto stats = watch_->stats();
+  return fmt::format("{}; {} transactions got past Freshet and changed {} rows", stats.watching ? "yes" : "not at present",
+                     stats.transactions, stats.rows);
+}
+
 // Keys whose deadline has passed are removed before they are left out, as every other read does it.
 void ComposedEngine::keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done) {
   std::vector<std::string> due;
@@ -185,6 +209,7 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
   lines.emplace_back("slot", fmt::format("{}", slot));
   lines.emplace_back("cell", fmt::format("{}", base::cell_of(slot)));
   const auto guard = collection_->guard_of(key);
+  if (rows && rows->spec.followed) lines.emplace_back("watched", describe_watch());
   if (guard) {
     lines.emplace_back("guard", guard->token().to_text());
     lines.emplace_back("ownership period", fmt::format("{}", guard->slice()->period()));
@@ -223,6 +248,7 @@ EngineStats ComposedEngine::stats() const {
     stats.hits += stats.observed.hits;
     stats.misses += stats.observed.fills;
   }
+  if (watch_) stats.bypass = watch_->stats();
   if (!collection_) return stats;
   const auto collection = collection_->stats();
   stats.misses += collection.misses;

@@ -15,6 +15,7 @@
 #include "base/striped_counter.h"
 #include "cache/engine.h"
 #include "consistency/guarded_collection.h"
+#include "consistency/observed/bypass_watch.h"
 #include "consistency/observed/follower.h"
 #include "eviction/adaptive/adaptive_policy.h"
 #include "net/loop.h"
@@ -39,6 +40,8 @@ struct EngineParts {
   consistency::Follower::MakeStorage make_observed;
   consistency::ObservedProtections observed_protections;
   consistency::FollowerLimits observed_limits;
+  // The same database, as the watch over guarded collections follows it; empty: none is watched.
+  consistency::BypassWatch::MakeStorage make_watched;
   eviction::adaptive::AdaptiveOptions adaptive;
 };
 
@@ -147,6 +150,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void collect_observed(const std::shared_ptr<Collecting>& collecting, std::function<void()> then);
   void collect_again(const std::shared_ptr<Collecting>& collecting);
   void get_together(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<std::vector<Reading>> done);
+  void drop_bypassed(const std::string& collection, const std::string& key);
+  std::string describe_watch() const;
   void on_changed(std::string_view key) override;
   void on_collection_changed(std::string_view collection) override;
   void on_everything_changed() override;
@@ -164,6 +169,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::unique_ptr<consistency::GuardedCollection> collection_;  // Null: no collection is guarded.
   std::unique_ptr<net::Loop> follower_loop_;
   std::unique_ptr<consistency::Follower> follower_;             // Null: there are no observed collections.
+  std::unique_ptr<net::Loop> watch_loop_;
+  std::unique_ptr<consistency::BypassWatch> watch_;             // Null: no guarded collection is followed.
   std::mutex watcher_mutex_;                                    // Held while the watcher is told.
   consistency::ChangeWatcher* watcher_ = nullptr;
   std::atomic<bool> watched_{false};                            // Spares writes the mutex while nobody watches.

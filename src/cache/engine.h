@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/function_ref.h"
+#include "consistency/observed/bypass_watch.h"
 #include "consistency/observed/follower.h"
 #include "eviction/adaptive/advisor.h"
 #include "eviction/policies.h"
@@ -120,6 +121,7 @@ struct EngineOptions {
 };
 
 struct EngineStats {
+  consistency::BypassStats bypass;      // Of guarded collections that are followed.
   memory::TableStats table;
   std::string_view policy;              // That runs.
   std::string_view policy_setting;      // The same, or "auto".

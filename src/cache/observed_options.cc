@@ -31,12 +31,33 @@ std::string default_slot(std::string_view fleet, std::string_view host) {
   return as_identifier("freshet_" + std::string(fleet) + "_" + std::string(host));
 }
 
+std::vector<storage::CollectionSpec> observed_specs(std::vector<storage::CollectionSpec> specs) {
+  std::erase_if(specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
+  return specs;
+}
+
+std::vector<storage::CollectionSpec> watched_specs(std::vector<storage::CollectionSpec> specs) {
+  std::erase_if(specs, [](const storage::CollectionSpec& spec) { return !spec.guarded || !spec.followed; });
+  return specs;
+}
+
+// A publication and a slot of their own: observed collections' reads wait for their stream, and need no messages.
+storage::postgres::ObservedOptions watched_options(const EngineOptions& options) {
+  auto watched = observed_options(options);
+  watched.specs = watched_specs(options.collections);
+  watched.guarded.clear();
+  watched.publication_managed = watched.slot_managed = watched.messages = true;
+  watched.publication = as_identifier("freshet_watch_" + options.fleet);
+  watched.slot = default_slot("watch_" + options.fleet, options.node.empty() ? host_name() : options.node);
+  watched.fill_connections = 1;
+  return watched;
+}
+
 storage::postgres::ObservedOptions observed_options(const EngineOptions& options) {
   storage::postgres::ObservedOptions observed;
   observed.url = options.storage_url;
   observed.fleet = options.fleet;
-  observed.specs = options.collections;
-  std::erase_if(observed.specs, [](const storage::CollectionSpec& spec) { return spec.guarded; });
+  observed.specs = observed_specs(options.collections);
   observed.guarded = options.collections;
   std::erase_if(observed.guarded, [](const storage::CollectionSpec& spec) { return !spec.guarded; });
   observed.publication_managed = options.publication.empty();

@@ -8,6 +8,11 @@
 namespace freshet::cache {
 
 storage::postgres::ObservedOptions observed_options(const EngineOptions& options);
+// Of the guarded collections that are followed as well.
+storage::postgres::ObservedOptions watched_options(const EngineOptions& options);
+
+std::vector<storage::CollectionSpec> observed_specs(std::vector<storage::CollectionSpec> specs);
+std::vector<storage::CollectionSpec> watched_specs(std::vector<storage::CollectionSpec> specs);
 
 // This machine's name.
 std::string host_name();

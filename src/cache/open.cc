@@ -74,6 +74,12 @@ Result<EngineParts> open_postgres(const EngineOptions& options) {
     parts.observed_limits.fill_statements_max = options.fill_statements_max;
     parts.observed_limits.probe_interval_min = options.probe_interval;
   }
+  if (!watched_specs(options.collections).empty()) {
+    auto watched = watched_options(options);
+    const auto checked = storage::postgres::PostgresObservedStorage::check(watched);
+    if (!checked) return checked.error();
+    parts.make_watched = observed_storage(std::move(watched));
+  }
   return parts;
 }
 

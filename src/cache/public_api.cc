@@ -54,6 +54,7 @@ storage::CollectionSpec spec_of(const Collection& collection) {
   spec.bound = nanoseconds(collection.bound);
   spec.guarded = collection.writes == Writes::guarded;
   spec.exclusive_writer = collection.exclusive_writer;
+  spec.followed = collection.follow;
   spec.version_column = collection.version_column;
   spec.expires_column = collection.expires_column;
   return spec;

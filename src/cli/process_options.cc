@@ -34,6 +34,7 @@ storage::CollectionSpec spec_of(const base::CollectionConfig& collection) {
   spec.bound = collection.bound;
   spec.guarded = collection.guarded;
   spec.exclusive_writer = collection.exclusive_writer;
+  spec.followed = collection.follow;
   spec.version_column = collection.version_column;
   spec.expires_column = collection.expires_column;
   spec.line = collection.line;

@@ -2,6 +2,8 @@
 // another process can take over at once, then the clients. A second signal ends the process where it stands.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/config_schema.h"
 #include "base/config_values.h"
 #include "base/log.h"
@@ -59,7 +61,9 @@ void report_ownership(const cache::Engine& engine, bool other_holder) {
 // known, or its patience is over, and says which it was. Gives the signal that told it to stop meanwhile, if one did.
 std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& config, StopSignals& signals) {
   const auto begin = base::now();
-  bool owns = config.key_value == "off", follows = config.collections.empty(), other_holder = false;
+  const bool observes = std::any_of(config.collections.begin(), config.collections.end(),
+                                    [](const base::CollectionConfig& collection) { return !collection.guarded; });
+  bool owns = config.key_value == "off", follows = !observes, other_holder = false;
   while (!(owns && follows) && !(other_holder && follows) && base::now() - begin < kReadyPatience) {
     owns = owns || owns_keys(engine, other_holder);
     follows = follows || engine.stats().observed.streaming;

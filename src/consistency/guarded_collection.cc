@@ -67,6 +67,27 @@ std::optional<GuardedCollection::WriteMark> GuardedCollection::write_mark(std::s
   return WriteMark{guard->slice(), shard.writes_begun};
 }
 
+void GuardedCollection::drop_bypassed(const std::string& key) {
+  const auto hash = base::hash_of(key);
+  auto& shard = shard_of(hash);
+  std::lock_guard lock(shard.mutex);
+  ++shard.writes_begun;
+  if (auto* operations = shard.find(key)) overlap_all(*operations);
+  table_.erase(key, hash);
+}
+
+// What is under way first: it cannot be cached once its entry has been dropped.
+void GuardedCollection::drop_bypassed_of(std::string_view collection) {
+  for (auto& shard : shards_) {
+    std::lock_guard lock(shard.mutex);
+    ++shard.writes_begun;
+    shard.for_each([&](const std::string& key, KeyOperations& operations) {
+      if (storage::prefix_of(key) == collection) overlap_all(operations);
+    });
+  }
+  table_.erase_if([&](const memory::Entry& entry) { return storage::prefix_of(entry.key()) == collection; });
+}
+
 CollectionStats GuardedCollection::stats() const {
   const auto load = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   CollectionStats stats;

@@ -105,6 +105,11 @@ class GuardedCollection {
   void lend(std::vector<std::string> keys, base::Nanoseconds deadline, base::Nanoseconds limit,
             storage::Callback<std::shared_ptr<LentGuards>> done);
 
+  // Somebody wrote the key, or any key of the collection, past this node: what is cached of it is dropped, and what is under
+  // way is not cached.
+  void drop_bypassed(const std::string& key);
+  void drop_bypassed_of(std::string_view collection);
+
   // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
   // Nullopt: it does not own the key. For what has no versions to compare: keys that storage does not remember.
   struct WriteMark {

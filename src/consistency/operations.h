@@ -119,6 +119,10 @@ class OperationShard {
     if (it != keys_.end() && it->second.idle()) keys_.erase(it);
   }
   std::size_t size() const { return keys_.size(); }
+  template <typename Visit>
+  void for_each(Visit visit) {
+    for (auto& [key, operations] : keys_) visit(key, operations);
+  }
 
  private:
   std::unordered_map<std::string, KeyOperations> keys_;
@@ -126,6 +130,9 @@ class OperationShard {
 
 void begin_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill);
 void end_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill);
+
+// The key was written by somebody whom nothing here knows of: what is in flight is not cached.
+void overlap_all(KeyOperations& key);
 
 // Registers a write: everything in flight on the key is overlapped from here on.
 void begin_write(KeyOperations& key, WritePart& part);

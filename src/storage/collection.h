@@ -37,6 +37,8 @@ struct CollectionSpec {
   bool guarded = false;
   // The operator vouches for that; else the table is sealed: it refuses every other write.
   bool exclusive_writer = false;
+  // Its changes are followed as well: writes that got past Freshet are told, and what they touched is dropped.
+  bool followed = false;
   std::string version_column;      // bigint: grows with every change; empty: none.
   std::string expires_column;      // timestamptz: when the row expires; empty: none.
 

@@ -1,6 +1,8 @@
 // Composite keys: joining and splitting are each other's inverse, and no two rows share a key.
 #include "storage/collection.h"
 
+#include "storage/passed_keys.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -19,6 +21,16 @@ Parts some_parts(std::size_t count) {
   Parts parts;
   while (parts.size() < count) parts.push_back(*rc::gen::container<std::string>(character));
   return parts;
+}
+
+// Whatever stands in keys, their notes give them back; and whatever somebody else wrote is read without harm.
+RC_GTEST_PROP(PassedKeys, notes_give_the_keys_back, ()) {
+  const auto character = rc::gen::oneOf(rc::gen::element('\x1e', '\x1f', '0', '1'), rc::gen::arbitrary<char>());
+  const auto keys = *rc::gen::container<std::vector<std::string>>(rc::gen::container<std::string>(character));
+  std::string notes;
+  for (const auto& key : keys) notes += note_passed(key);
+  RC_ASSERT(read_passed(notes) == keys);
+  read_passed(*rc::gen::container<std::string>(character));
 }
 
 RC_GTEST_PROP(CompositeKey, split_is_the_inverse_of_join, ()) {

@@ -59,6 +59,8 @@ class StreamListener {
   // No change comes until the stream starts again, which the storage sees to by itself. A transaction that had begun and not
   // committed comes again from its begin.
   virtual void on_stream_broken(const std::string& why) = 0;
+  // Part of a transaction, as changes are, if the storage was opened to tell of messages.
+  virtual void on_message(std::string_view /*prefix*/, std::string_view /*content*/) {}
   // What stands behind the collections was looked up (again): at the beginning, and after a reload().
   virtual void on_described(const struct Description& description) = 0;
 

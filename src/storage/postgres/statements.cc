@@ -44,6 +44,8 @@ const Statement kPassRow{"pass_row", "SELECT freshet.pass_row($1, $2, $3, $4, $5
 const Statement kPassMany{"pass_many", "SELECT freshet.pass_many($1, $2, $3, $4, $5, $6, $7)",
                           {oid::kInt4, oid::kText, oid::kInt4Array, oid::kInt4Array, oid::kUuidArray, oid::kText,
                            oid::kInt4}};
+// For whoever follows the stream: what the transaction may write. Before it writes.
+const Statement kTellPassed{"tell_passed", "SELECT pg_logical_emit_message(true, 'freshet.passed', $1::text)", {oid::kText}};
 // Runs what was deferred to the commit, and defers nothing any more.
 const Statement kSetConstraints{"constraints", "SET CONSTRAINTS ALL IMMEDIATE", {}};
 const Statement kSetGuard{"set_guard",

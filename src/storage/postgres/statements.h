@@ -27,6 +27,7 @@ extern const Statement kWriteAll;  // kWrite that fails, with FR004, unless ever
 // freshet.pass_row and freshet.pass_rows; no result.
 extern const Statement kPassRow;
 extern const Statement kPassMany;
+extern const Statement kTellPassed;
 extern const Statement kSetConstraints;
 // lock class, fleet, first slot, last slot, token. Column: timeline.
 extern const Statement kSetGuard;

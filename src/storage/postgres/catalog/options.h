@@ -16,7 +16,7 @@ struct ObservedOptions {
   // The deployment's name: it stands in the names of sessions.
   std::string fleet = "default";
   std::vector<CollectionSpec> specs;
-  // Guarded ones, for `freshet doctor`: nobody follows them.
+  // Guarded ones, for `freshet doctor`.
   std::vector<CollectionSpec> guarded;
 
   std::string publication = "freshet";
@@ -24,6 +24,8 @@ struct ObservedOptions {
   bool publication_managed = true;
   std::string slot;
   bool slot_managed = true;
+  // The stream also tells the messages of transactions (pg_logical_emit_message()), whosever they are.
+  bool messages = false;
 
   // For fills: so many statements run at once. Three connections more serve probes, nudges and the catalog, one the stream.
   int fill_connections = 4;

@@ -14,6 +14,7 @@
 #include "storage/postgres/statements.h"
 #include "storage/postgres/guarded/tombstone_sweep.h"
 #include "storage/postgres/guarded/write_lane.h"
+#include "storage/passed_keys.h"
 
 namespace freshet::storage::postgres {
 namespace {
@@ -193,7 +194,7 @@ class PostgresStorage::Lanes {
                       connection("write", options_.lock_timeout,
                                  {&statements::kPut, &statements::kPutFor, &statements::kPutMany, &statements::kWrite,
                                   &statements::kWriteAll, &statements::kPassRow, &statements::kPassMany,
-                                  &statements::kSetConstraints},
+                                  &statements::kTellPassed, &statements::kSetConstraints},
                                  false)},
         options_, rows_);
     guards_ = std::make_unique<Lane>(
@@ -281,9 +282,10 @@ const RowCollections* PostgresStorage::rows() const { return rows_->empty() ? nu
 // By numbers and escapes alone, so that no setting of the other session changes what it says.
 Result<std::string> PostgresStorage::guard_statement(const std::vector<CheckedKey>& keys) const {
   const auto& options = lanes_->options();
-  std::string slots, tokens, texts;
+  std::string slots, tokens, texts, told;
   for (const auto& [key, token] : keys) {
-    if (rows_->find(key) == nullptr) {
+    const auto* plan = rows_->find(key);
+    if (plan == nullptr) {
       return Error::of(ErrorCode::unsupported, fmt::format("'{}' is no row of a guarded table", key),
                        "name rows, as in users:42");
     }
@@ -292,11 +294,15 @@ Result<std::string> PostgresStorage::guard_statement(const std::vector<CheckedKe
     slots += fmt::format("{}{}", comma, base::slot_of(key));
     tokens += fmt::format("{}'{}'", comma, token.to_text());
     texts += fmt::format("{}{}", comma, escaped_text(key));
+    if (plan->collection().spec.followed) told += note_passed(key);
   }
   const bool advisory = options.dialect == GuardDialect::advisory;
-  return fmt::format("SELECT freshet.pass_rows({}, {}, ARRAY[{}]::integer[], ARRAY[{}]::uuid[], ARRAY[{}]::text[])",
+  if (!told.empty()) {
+    told = fmt::format(", pg_catalog.pg_logical_emit_message(true, '{}', {})", kPassedPrefix, escaped_text(told));
+  }
+  return fmt::format("SELECT freshet.pass_rows({}, {}, ARRAY[{}]::integer[], ARRAY[{}]::uuid[], ARRAY[{}]::text[]){}",
                      advisory ? std::to_string(options.advisory_lock_class) : "NULL", escaped_text(options.fleet), slots,
-                     tokens, texts);
+                     tokens, texts, told);
 }
 
 // Of many keys: the answers of its parts, as they come.

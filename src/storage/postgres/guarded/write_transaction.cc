@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "storage/passed_keys.h"
 #include "storage/postgres/guarded/write_codec.h"
 #include "storage/postgres/statements.h"
 
@@ -43,17 +44,6 @@ int row_of(const PGresult* rows, int place) {
 
 const PGresult* rows_of(const Reply& reply, std::size_t step) {
   return step < reply.earlier.size() ? reply.earlier[step].get() : reply.rows.get();
-}
-
-// As schema_rows.cc says.
-std::string noted_of(std::string_view key) {
-  std::string noted = "\x1f";
-  for (const char c : key) {
-    noted += c == '\x1f' ? '\x1e' : c;
-    if (c == '\x1e') noted += '0';
-    if (c == '\x1f') noted += '1';
-  }
-  return noted + '\x1f';
 }
 
 std::int64_t expiry_ms_of(const Expiry& expiry) {
@@ -260,6 +250,8 @@ std::vector<Step> WriteTransaction::steps(const PostgresOptions& options) {
   keeps_.clear();
   std::vector<Step> steps;
   add_pass(steps, options);
+  add_told(steps);
+  pairs_step_ = steps.size();
   if (are_plain_puts_ && !pairs_.mutations.empty()) {
     std::vector<Put> puts;
     for (const auto& put : pairs_.mutations) puts.push_back({&put, pairs_.operation});
@@ -311,7 +303,7 @@ void WriteTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions&
     tokens.add(encoded(token));
   }
   std::string noted;
-  for (const auto& part : parts_) noted += noted_of(mutation_of(part).key);
+  for (const auto& part : parts_) noted += note_passed(mutation_of(part).key);
   parameters.add(cell_array.take()).add(slot_array.take()).add(tokens.take()).add(std::move(noted));
   if (merged_) {
     parameters.add(encoded(kMergedWaitMs));
@@ -319,6 +311,17 @@ void WriteTransaction::add_pass(std::vector<Step>& steps, const PostgresOptions&
     parameters.add_null();
   }
   steps.push_back({&statements::kPassMany, std::move(parameters)});
+}
+
+void WriteTransaction::add_told(std::vector<Step>& steps) const {
+  std::string told;
+  for (const auto& part : parts_) {
+    if (part.plan->collection().spec.followed) told += note_passed(mutation_of(part).key);
+  }
+  if (told.empty()) return;
+  Parameters parameters;
+  parameters.add(std::move(told));
+  steps.push_back({&statements::kTellPassed, std::move(parameters)});
 }
 
 void WriteTransaction::add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement) {
@@ -408,7 +411,7 @@ void WriteTransaction::add_part(std::vector<Step>& steps, Part& part) {
 std::optional<Result<WriteReply>> WriteTransaction::take(const Reply& reply) {
   WriteReply outcomes(request_.mutations.size(), Error::of(ErrorCode::internal, "storage gave no outcome for this key"));
   if (!pairs_.mutations.empty()) {
-    auto pairs = decode_pairs(rows_of(reply, 1));
+    auto pairs = decode_pairs(rows_of(reply, pairs_step_));
     for (std::size_t i = 0; i < pairs.size(); ++i) outcomes[pair_places_[i]] = std::move(pairs[i]);
   }
   for (auto& part : parts_) {

@@ -89,6 +89,8 @@ class WriteTransaction {
   WriteReply decode_pairs(const PGresult* rows) const;
   RowStatement main_statement(const Part& part) const;
   void add_pass(std::vector<Step>& steps, const PostgresOptions& options) const;
+  // Tells whoever follows the tables' changes that these have passed.
+  void add_told(std::vector<Step>& steps) const;
   bool may_group(const Part& part, const RowStatement& statement) const;
   void make_groups();
   void add_group(std::vector<Step>& steps, Group& group);
@@ -107,6 +109,7 @@ class WriteTransaction {
   WriteRequest pairs_;                     // The key-value mutations among them,
   std::vector<std::size_t> pair_places_;   // and their places;
   bool are_plain_puts_ = false;            // all of them, unconditional.
+  std::size_t pairs_step_ = 0;
   std::vector<Part> parts_;                // In ascending order of the keys.
   std::vector<Group> groups_;              // Of the attempt under way.
   bool grouped_ = true;                    // False once a group has failed: each row's statement tells of itself.

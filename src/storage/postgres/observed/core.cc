@@ -149,6 +149,7 @@ void PostgresObservedStorage::Core::start_stream() {
   options.publication = options_.publication;
   options.slot = options_.slot;
   options.managed = options_.slot_managed;
+  options.messages = options_.messages;
   options.history = history_;
   if (options_.retained_wal_bytes_max > 0) {
     options.reuse_lag_bytes_max = std::min(options.reuse_lag_bytes_max, options_.retained_wal_bytes_max / 2);
@@ -185,6 +186,10 @@ void PostgresObservedStorage::Core::on_message(const pgoutput::Message& message)
   if (const auto* commit = std::get_if<pgoutput::Commit>(&message)) {
     listener_->on_commit(std::exchange(transaction_, 0), commit->end);
     return start_anew_if_due();
+  }
+  if (const auto* told = std::get_if<pgoutput::LogicalMessage>(&message)) {
+    if (told->transactional) listener_->on_message(told->prefix, told->content);
+    return;
   }
   mapper_.map(message, *listener_);
 }

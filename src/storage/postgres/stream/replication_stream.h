@@ -27,6 +27,8 @@ struct StreamOptions {
   std::string publication;
   // 1 to 63 of a-z, 0-9 and _.
   std::string slot;
+  // Of pg_logical_emit_message(), too.
+  bool messages = false;
   // True: the slot is created if missing, made again if it is invalid, and dropped at the end. False: the operator owns it;
   // it is never created or dropped.
   bool managed = true;

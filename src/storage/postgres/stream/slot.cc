@@ -149,8 +149,8 @@ std::string drop_slot_command(const StreamOptions& options, bool wait) {
 }
 
 std::string start_command(const StreamOptions& options, Lsn from) {
-  return fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})", name(options.slot),
-                     text_of_lsn(from), literal(name(options.publication)));
+  return fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}{})", name(options.slot),
+                     text_of_lsn(from), literal(name(options.publication)), options.messages ? ", messages 'true'" : "");
 }
 
 std::string end_session_sql(const StreamOptions& options, int process) {
