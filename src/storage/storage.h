@@ -176,6 +176,22 @@ struct Tombstone {
   Version version = 0;
 };
 
+// Transactions of plain SQL that ask, in the database, to write rows (freshet.pass), and wait until the owner has heard
+// them: docs/CONSISTENCY-ROWS.md. Their numbers grow as they come, and say something of one server's life only.
+struct PassRequests {
+  std::uint64_t number = 0;  // Every request up to this one whose transaction still lives is on one of `cells`.
+  std::string server;        // Which life of which server.
+  std::optional<std::vector<int>> cells = {};  // Nullopt: nothing was asked since, and nobody looked.
+};
+
+// An owner's word on the requests up to a number: what they may write, of these cells, is not cached until they end.
+struct PassesHeard {
+  std::vector<int> cells;
+  std::uint64_t number = 0;
+  std::string server;
+  std::uint64_t period = 0;  // Of the ownership in which it is given: it is void in any other.
+};
+
 template <typename T>
 using Callback = std::function<void(Result<T>)>;
 
@@ -217,6 +233,17 @@ class Storage {
   // on a connection of his own. Errors: unsupported, invalid_argument.
   virtual Result<std::string> guard_statement(const std::vector<CheckedKey>& /*keys*/) const {
     return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
+  }
+
+  // The requests that stand. Unless some stood at the last call (`standing`), they are looked for only if any came since
+  // then.
+  // Errors: unsupported, and those of reads.
+  virtual void pass_requests(const PassRequests& /*known*/, bool /*standing*/, base::Nanoseconds /*deadline*/,
+                             Callback<PassRequests> done) {
+    done(Error::of(ErrorCode::unsupported, "this storage has no writers of its own"));
+  }
+  virtual void acknowledge_passes(const PassesHeard& /*heard*/, base::Nanoseconds /*deadline*/, Callback<void> done) {
+    done(Error::of(ErrorCode::unsupported, "this storage has no writers of its own"));
   }
 
   // The tables whose rows are read and written here beside the key-value pairs; null: none. Valid as long as the storage.

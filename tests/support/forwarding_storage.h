@@ -41,6 +41,14 @@ class ForwardingStorage : public storage::Storage {
   Result<std::string> guard_statement(const std::vector<storage::CheckedKey>& keys) const override {
     return inner_->guard_statement(keys);
   }
+  void pass_requests(const storage::PassRequests& known, bool standing, base::Nanoseconds deadline,
+                     storage::Callback<storage::PassRequests> done) override {
+    inner_->pass_requests(known, standing, deadline, counted(std::move(done)));
+  }
+  void acknowledge_passes(const storage::PassesHeard& heard, base::Nanoseconds deadline,
+                          storage::Callback<void> done) override {
+    inner_->acknowledge_passes(heard, deadline, counted(std::move(done)));
+  }
   const storage::RowCollections* rows() const override { return inner_->rows(); }
   void health(base::Nanoseconds deadline, storage::Callback<storage::Health> done) override {
     inner_->health(deadline, counted(std::move(done)));

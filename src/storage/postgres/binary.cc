@@ -84,6 +84,20 @@ std::string_view bytes_at(const PGresult* rows, int row, int column) {
 bool bool_at(const PGresult* rows, int row, int column) { return *PQgetvalue(rows, row, column) != 0; }
 std::int32_t int4_at(const PGresult* rows, int row, int column) { return integer_at<std::int32_t>(rows, row, column); }
 std::int64_t int8_at(const PGresult* rows, int row, int column) { return integer_at<std::int64_t>(rows, row, column); }
+
+// Its dimensions, a flag and the type, then the dimension's length and beginning, then each element behind its length.
+std::vector<int> int4s_at(const PGresult* rows, int row, int column) {
+  constexpr std::size_t kHead = 20, kElement = 8;
+  std::vector<int> elements;
+  const auto bytes = bytes_at(rows, row, column);
+  for (std::size_t at = kHead; at + kElement <= bytes.size(); at += kElement) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 4; i < kElement; ++i) bits = bits << 8 | static_cast<unsigned char>(bytes[at + i]);
+    elements.push_back(static_cast<int>(bits));
+  }
+  return elements;
+}
+
 base::UniqueId uuid_at(const PGresult* rows, int row, int column) {
   return base::UniqueId::from_bytes(reinterpret_cast<const unsigned char*>(PQgetvalue(rows, row, column)));
 }

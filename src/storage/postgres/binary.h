@@ -84,6 +84,8 @@ std::string_view bytes_at(const PGresult* rows, int row, int column);
 bool bool_at(const PGresult* rows, int row, int column);
 std::int32_t int4_at(const PGresult* rows, int row, int column);
 std::int64_t int8_at(const PGresult* rows, int row, int column);
+// The elements of an integer[] without NULLs.
+std::vector<int> int4s_at(const PGresult* rows, int row, int column);
 base::UniqueId uuid_at(const PGresult* rows, int row, int column);
 
 }  // namespace freshet::storage::postgres

@@ -68,7 +68,7 @@ std::string schema_sql(std::string_view grant_to) {
   text += fmt::format(kRefuseNewerSql, kSchemaVersion);
   for (const char* piece : {schema_text::kTables, schema_text::kGuards, schema_text::kSinglePut, schema_text::kManyPuts,
                             schema_text::kMutation, schema_text::kWrite, schema_text::kRows, schema_text::kLease,
-                            schema_text::kInspection}) {
+                            schema_text::kInspection, schema_text::kPasses}) {
     text += piece;
   }
   text += fmt::format(
@@ -79,8 +79,8 @@ std::string schema_sql(std::string_view grant_to) {
     const auto role = quoted(grant_to);
     text += fmt::format(
         "\nGRANT USAGE ON SCHEMA freshet TO {0};\nGRANT SELECT, UPDATE (fleet) ON freshet.meta TO {0};\n"
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet.kv, freshet.guard, freshet.lease TO {0};\n"
-        "GRANT USAGE, SELECT ON SEQUENCE freshet.version TO {0};\n"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet.kv, freshet.guard, freshet.lease, freshet.pass_heard TO "
+        "{0};\nGRANT USAGE, SELECT ON SEQUENCE freshet.version, freshet.pass_request TO {0};\n"
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA freshet TO {0};\n",
         role);
   }

@@ -15,8 +15,8 @@ namespace freshet::storage::postgres {
 inline constexpr int kSchemaVersion = 6;
 
 // The whole text, to be run by a role that may CREATE in the database; running it again changes nothing. With a role named,
-// it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the version
-// sequence, SELECT, INSERT, UPDATE and DELETE on the tables, EXECUTE on the functions (which PUBLIC has by default).
+// it ends with the grants which that role needs to run Freshet: USAGE on the schema, USAGE and SELECT on the
+// sequences, SELECT, INSERT, UPDATE and DELETE on the tables, EXECUTE on the functions (which PUBLIC has by default).
 std::string schema_sql(std::string_view grant_to = {});
 
 // Sees to it that the schema is there in this version, on a connection in blocking mode. With `create` it runs schema_sql()
@@ -32,6 +32,7 @@ extern const char* const kManyPuts;
 extern const char* const kMutation;
 extern const char* const kWrite;
 extern const char* const kRows;
+extern const char* const kPasses;
 extern const char* const kLease;
 extern const char* const kInspection;
 }  // namespace schema_text

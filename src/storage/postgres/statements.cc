@@ -83,6 +83,12 @@ const Statement kIdentity{
     "FROM freshet.identity()",
     {}};
 const Statement kLastVersion{"last_version", "SELECT freshet.timeline(), last_value FROM freshet.version", {}};
+const Statement kPassRequests{"pass_requests",
+                              "SELECT timeline, number, server, cells FROM freshet.pass_requests($1, $2, $3)",
+                              {oid::kInt8, oid::kText, oid::kBool}};
+const Statement kAcknowledgePasses{"acknowledge_passes",
+                                   "SELECT freshet.acknowledge_passes($1, $2, $3, $4, $5)",
+                                   {oid::kText, oid::kInt4Array, oid::kInt8, oid::kText, oid::kInt8}};
 // By pages: an index over tombstones would make every put maintain it. Locked rows are in use.
 const Statement kSweep{"sweep",
                        "WITH gone AS (DELETE FROM freshet.kv r WHERE r.ctid = ANY(ARRAY("

@@ -46,6 +46,11 @@ extern const Statement kForget;
 extern const Statement kIdentity;
 // Columns: timeline, the last version that was given out.
 extern const Statement kLastVersion;
+// $1 the number, $2 the server known, $3 whether to look anyway.
+// Columns: timeline, number, server, cells (NULL: nobody looked).
+extern const Statement kPassRequests;
+// fleet, cells, number, server, period. Column: timeline.
+extern const Statement kAcknowledgePasses;
 // $1 first page, $2 end, $3 the newest version to delete, $4 rows_max. Columns: timeline, tombstones deleted, pages in all.
 extern const Statement kSweep;
 

@@ -207,7 +207,8 @@ class PostgresStorage::Lanes {
                       connection("admin", options_.lock_timeout,
                                  {&statements::kHolders, &statements::kScan, &statements::kCount, &statements::kSlotCounts,
                                   &statements::kForget, &statements::kIdentity, &statements::kLastVersion,
-                                  &statements::kSweep},
+                                  &statements::kSweep, &statements::kPassRequests,
+                                  &statements::kAcknowledgePasses},
                                  true)});
     sweep_ = std::make_unique<TombstoneSweep>(loop_, *administration_, options_);
   }
@@ -532,6 +533,50 @@ void PostgresStorage::health(base::Nanoseconds deadline, Callback<Health> done) 
     health.writable = !bool_at(answer.rows.get(), 0, 4);
     health.database_ms = int8_at(answer.rows.get(), 0, 5);
     done(std::move(health));
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+// On the lane of scans and counts: the others may wait behind locks.
+void PostgresStorage::pass_requests(const PassRequests& known, bool standing, base::Nanoseconds deadline,
+                                    Callback<PassRequests> done) {
+  if (lanes_->options().dialect != GuardDialect::advisory) {
+    return done(Error::of(ErrorCode::unsupported, "freshet.pass needs guards of the advisory dialect"));
+  }
+  auto call = std::make_shared<Call>();
+  call->doing = "looking for freshet.pass";
+  call->statement = &statements::kPassRequests;
+  call->tells_timeline = true;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::fail;
+  call->parameters.add(encoded(static_cast<std::int64_t>(known.number))).add(known.server).add(encoded(standing));
+  call->done = [done = std::move(done)](Answer answer) {
+    if (answer.error) return done(read_error(std::move(*answer.error)));
+    const auto* rows = answer.rows.get();
+    PassRequests requests{static_cast<std::uint64_t>(int8_at(rows, 0, 1)), std::string(bytes_at(rows, 0, 2))};
+    if (!is_null(rows, 0, 3)) requests.cells = int4s_at(rows, 0, 3);
+    done(std::move(requests));
+  };
+  lanes_->submit(lanes_->administration(), std::move(call));
+}
+
+void PostgresStorage::acknowledge_passes(const PassesHeard& heard, base::Nanoseconds deadline, Callback<void> done) {
+  ArrayBuilder cells(oid::kInt4);
+  for (const int cell : heard.cells) cells.add(encoded(std::int32_t{cell}));
+  auto call = std::make_shared<Call>();
+  call->doing = "acknowledging freshet.pass";
+  call->statement = &statements::kAcknowledgePasses;
+  call->tells_timeline = true;
+  call->deadline = deadline;
+  call->on_loss = OnLoss::fail;
+  call->parameters.add(lanes_->options().fleet)
+      .add(cells.take())
+      .add(encoded(static_cast<std::int64_t>(heard.number)))
+      .add(heard.server)
+      .add(encoded(static_cast<std::int64_t>(heard.period)));
+  call->done = [done = std::move(done)](Answer answer) {
+    if (answer.error) return done(std::move(*answer.error));
+    done({});
   };
   lanes_->submit(lanes_->administration(), std::move(call));
 }

@@ -31,6 +31,9 @@ class PostgresStorage final : public Storage {
   void forget(std::vector<Tombstone> tombstones) override;
   void health(base::Nanoseconds deadline, Callback<Health> done) override;
   Result<std::string> guard_statement(const std::vector<CheckedKey>& keys) const override;
+  void pass_requests(const PassRequests& known, bool standing, base::Nanoseconds deadline,
+                     Callback<PassRequests> done) override;
+  void acknowledge_passes(const PassesHeard& heard, base::Nanoseconds deadline, Callback<void> done) override;
   const RowCollections* rows() const override;
 
  private:
