@@ -49,6 +49,7 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
     collection_ =
         std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits);
     collection_->on_loss([this] { on_everything_changed(); });
+    collection_->on_outside_writes([this] { on_rows_changed(); });
     collection_->follow(*ownership_);
   }
   if (parts.make_observed) {
@@ -228,7 +229,9 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
     }
   });
   lines.emplace_back("cached", cached);
-  if (!found) {
+  if (!found && collection_->is_open_to_others(key)) {
+    lines.emplace_back("why not", "a transaction of plain SQL that named rows of its cell (freshet.pass) has not ended");
+  } else if (!found) {
     lines.emplace_back("why not", fmt::format("not read or written since it was evicted, or the last read overlapped a "
                                               "write, or larger than {} bytes", options_.cached_value_bytes_max));
   }
@@ -264,6 +267,9 @@ EngineStats ComposedEngine::stats() const {
   stats.unknown_resolved = collection.unknown_resolved;
   stats.operations_in_flight = collection.operations_in_flight;
   stats.slots_guarded = collection.guards.slots;
+  stats.pass_requests = collection.outside.requests;
+  stats.pass_cells = collection.outside.cells;
+  stats.pass_cells_open = collection.outside.open;
   return stats;
 }
 

@@ -155,6 +155,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void on_changed(std::string_view key) override;
   void on_collection_changed(std::string_view collection) override;
   void on_everything_changed() override;
+  void on_rows_changed();
 
   const EngineOptions options_;
   std::atomic<std::size_t> memory_bytes_;                       // As it is to be.

@@ -139,6 +139,9 @@ struct EngineStats {
   std::uint64_t unknown_resolved = 0;   // and those of them whose fate was found out.
   std::uint64_t operations_in_flight = 0;
   std::uint64_t slots_guarded = 0;      // Of 16384.
+  std::uint64_t pass_requests = 0;      // Transactions of plain SQL that asked (freshet.pass);
+  std::uint64_t pass_cells = 0;         // cells that were not cached for them,
+  std::uint64_t pass_cells_open = 0;    // and those that are not now, of 256.
   consistency::FollowerStats observed;  // All zero without observed collections.
 };
 

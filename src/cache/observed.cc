@@ -213,6 +213,11 @@ void ComposedEngine::on_collection_changed(std::string_view collection) {
   if (watcher_) watcher_->on_collection_changed(collection);
 }
 
+// Of guarded tables, by transactions whose rows this node does not know.
+void ComposedEngine::on_rows_changed() {
+  for (const auto& collection : rows_->all()) on_collection_changed(collection.spec.name);
+}
+
 void ComposedEngine::on_everything_changed() {
   if (!watched_) return;
   std::lock_guard lock(watcher_mutex_);

@@ -16,6 +16,12 @@ Error not_owned() {
                    "retry");
 }
 
+Error written_outside(const std::string& key) {
+  return Error::of(ErrorCode::busy,
+                   fmt::format("a transaction of plain SQL (freshet.pass) may be writing '{}'; nothing was written", key),
+                   "retry when it has ended");
+}
+
 }  // namespace
 
 class ComposedEngine::LockedTransaction final : public Transaction {
@@ -33,8 +39,8 @@ class ComposedEngine::LockedTransaction final : public Transaction {
 
   const std::vector<std::string>& keys() const { return locks_->keys(); }
   const std::shared_ptr<consistency::KeyLocks>& locks() const { return locks_; }
-  void take(std::vector<Reading> readings, std::vector<ownership::SliceRef> slices) {
-    locks_->bind(std::move(slices));
+  void take(std::vector<Reading> readings, std::vector<consistency::KeyLocks::Standing> standings) {
+    locks_->bind(std::move(standings));
     for (std::size_t i = 0; i < readings.size(); ++i) readings_.emplace(keys()[i], std::move(readings[i]));
   }
 
@@ -115,8 +121,8 @@ void ComposedEngine::guard_sql(std::vector<std::string> keys, base::Nanoseconds 
                     });
 }
 
-// Every key is read while all are locked. No other node wrote one of them meanwhile if this one owned them throughout: then
-// all readings hold at the end of the last one.
+// Every key is read while all are locked. No other node wrote one of them meanwhile if this one owned them throughout, and
+// no transaction of plain SQL if none was let in: then all readings hold at the end of the last one.
 void ComposedEngine::read_locked(const std::shared_ptr<LockedTransaction>& transaction, base::Nanoseconds deadline,
                                  Callback<std::shared_ptr<Transaction>> done) {
   auto owned = marks_of(transaction->keys());
@@ -124,12 +130,15 @@ void ComposedEngine::read_locked(const std::shared_ptr<LockedTransaction>& trans
                         Result<std::vector<Reading>> readings) {
     if (!readings) return done(std::move(readings).error());
     const auto still = marks_of(transaction->keys());
-    std::vector<ownership::SliceRef> slices;
+    std::vector<consistency::KeyLocks::Standing> standings;
     for (std::size_t i = 0; i < owned.size(); ++i) {
-      if (!owned[i] || !still[i] || owned[i]->slice != still[i]->slice) return done(not_owned());
-      slices.push_back(owned[i]->slice);
+      const auto& key = transaction->keys()[i];
+      if (!owned[i] || !still[i] || owned[i]->slice != still[i]->slice || owned[i]->outside != still[i]->outside) {
+        return done(collection_->is_open_to_others(key) ? written_outside(key) : not_owned());
+      }
+      standings.push_back({owned[i]->slice, owned[i]->outside});
     }
-    transaction->take(std::move(*readings), std::move(slices));
+    transaction->take(std::move(*readings), std::move(standings));
     done(std::shared_ptr<Transaction>(transaction));
   };
   auto gathering = std::make_shared<Gathering>();

@@ -27,12 +27,22 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
 
 void GuardedCollection::follow(ownership::Ownership& ownership) {
   follow_database_clock();
-  ownership.listen([this](const ownership::AssignmentChange& change) { guards_.on_assignment_change(change); });
+  if (rows_) {
+    OutsideWriters::Listener listener{[this](const CellSet& cells) { open_to_others(cells); },
+                                      [this] { if (outside_listener_) outside_listener_(); }};
+    outside_ = std::make_unique<OutsideWriters>(storage_, loop_, guards_, protections_, limits_.outside,
+                                                std::move(listener));
+  }
+  ownership.listen([this](const ownership::AssignmentChange& change) {
+    guards_.on_assignment_change(change);
+    if (outside_) outside_->on_assignment_change(change);
+  });
 }
 
 void GuardedCollection::stop() {
   stopped_ = true;
   guards_.stop();
+  if (outside_) outside_->stop();
 }
 
 std::int64_t GuardedCollection::database_now_ms() const {
@@ -61,31 +71,11 @@ void GuardedCollection::follow_database_clock() {
 
 std::optional<GuardedCollection::WriteMark> GuardedCollection::write_mark(std::string_view key) {
   const auto guard = guard_of(key);
-  if (!guard) return std::nullopt;
+  const auto slot = base::slot_of(key);
+  if (!guard || is_open_to_others(key, slot)) return std::nullopt;
   auto& shard = shard_of(base::hash_of(key));
   std::lock_guard lock(shard.mutex);
-  return WriteMark{guard->slice(), shard.writes_begun};
-}
-
-void GuardedCollection::drop_bypassed(const std::string& key) {
-  const auto hash = base::hash_of(key);
-  auto& shard = shard_of(hash);
-  std::lock_guard lock(shard.mutex);
-  ++shard.writes_begun;
-  if (auto* operations = shard.find(key)) overlap_all(*operations);
-  table_.erase(key, hash);
-}
-
-// What is under way first: it cannot be cached once its entry has been dropped.
-void GuardedCollection::drop_bypassed_of(std::string_view collection) {
-  for (auto& shard : shards_) {
-    std::lock_guard lock(shard.mutex);
-    ++shard.writes_begun;
-    shard.for_each([&](const std::string& key, KeyOperations& operations) {
-      if (storage::prefix_of(key) == collection) overlap_all(operations);
-    });
-  }
-  table_.erase_if([&](const memory::Entry& entry) { return storage::prefix_of(entry.key()) == collection; });
+  return WriteMark{guard->slice(), shard.writes_begun, outside_mark(key, slot)};
 }
 
 CollectionStats GuardedCollection::stats() const {
@@ -102,6 +92,7 @@ CollectionStats GuardedCollection::stats() const {
   stats.unknown_resolved = load(counters_.unknown_resolved);
   stats.held_writes = load(counters_.held_writes);
   stats.guards = guards_.stats();
+  if (outside_) stats.outside = outside_->stats();
   for (auto& shard : const_cast<std::array<OperationShard, kShards>&>(shards_)) {
     std::lock_guard lock(shard.mutex);
     stats.operations_in_flight += shard.size();

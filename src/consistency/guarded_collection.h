@@ -18,6 +18,7 @@
 #include "base/function_ref.h"
 #include "consistency/guards.h"
 #include "consistency/operations.h"
+#include "consistency/outside_writers.h"
 #include "consistency/protections.h"
 #include "memory/table.h"
 
@@ -25,6 +26,7 @@ namespace freshet::consistency {
 
 struct CollectionLimits {
   GuardLimits guards;
+  OutsideLimits outside;
   int write_attempts_max = 16;              // Times a write is sent again after guard mismatches and fenced losses.
   std::size_t held_writes_max = 10'000;     // A key's writes held back while an outcome is being found out.
   int expiry_rounds_max = 8;                // Reads that find a key due, whose removal finds it extended, and again.
@@ -46,6 +48,7 @@ struct CollectionStats {
   std::uint64_t held_writes = 0;
   std::uint64_t operations_in_flight = 0;  // Keys with an operation in flight.
   GuardStats guards;
+  OutsideStats outside;
 };
 
 class LentGuards;
@@ -58,6 +61,9 @@ class GuardedCollection {
 
   // Called on the loop's thread when slices were lost: others may write their keys now. Set once, before follow().
   void on_loss(std::function<void()> listener) { loss_listener_ = std::move(listener); }
+  // Called on the loop's thread when transactions of plain SQL are over: they may have changed rows. Set once, before
+  // follow().
+  void on_outside_writes(std::function<void()> listener) { outside_listener_ = std::move(listener); }
   // Takes over the ownership's changes. Call once.
   void follow(ownership::Ownership& ownership);
   void stop();
@@ -110,11 +116,16 @@ class GuardedCollection {
   void drop_bypassed(const std::string& key);
   void drop_bypassed_of(std::string_view collection);
 
+  // True: a transaction of plain SQL may be writing the row, unknown to this node. It is not cached meanwhile.
+  bool is_open_to_others(std::string_view key) const { return is_open_to_others(key, base::slot_of(key)); }
+
   // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
-  // Nullopt: it does not own the key. For what has no versions to compare: keys that storage does not remember.
+  // Nullopt: it does not own the key, or is not the only one that may write it. For what has no versions to compare: keys
+  // that storage does not remember.
   struct WriteMark {
     ownership::SliceRef slice;
     std::uint64_t writes_begun = 0;
+    std::uint64_t outside = 0;
     friend bool operator==(const WriteMark&, const WriteMark&) = default;
   };
   std::optional<WriteMark> write_mark(std::string_view key);
@@ -165,8 +176,8 @@ class GuardedCollection {
   static void add_before(const Write& write, storage::WriteReply& reply);
   void on_applied(const WriteRef& write, storage::WriteReply reply);
   // True: the key is a row's. What a write of it then compares with, if its answer is lost.
-  bool is_row(const std::string& key) const { return rows_ && rows_->find(key); }
-  bool takes_turns(const std::string& key) const { return protections_.rows_in_turn && is_row(key); }
+  bool is_row(std::string_view key) const { return rows_ && rows_->find(key); }
+  bool takes_turns(std::string_view key) const { return protections_.rows_in_turn && is_row(key); }
   void note_before(WritePart& part);
   void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
   void settle_all(const WriteRef& write, bool definite, bool was_unknown);
@@ -174,6 +185,16 @@ class GuardedCollection {
   void leave_if_idle(OperationShard& shard, const std::string& key, const KeyOperations& operations);
   void note_tombstone(storage::Tombstone tombstone);
   void forget_tombstones();
+
+  // outside.cc
+  bool is_open_to_others(std::string_view key, base::Slot slot) const {
+    return outside_ && outside_->is_marked(slot) && is_row(key);
+  }
+  std::uint64_t outside_mark(std::string_view key, base::Slot slot) const {
+    return outside_ && is_row(key) ? outside_->mark_of(slot) : 0;
+  }
+  void void_where(base::FunctionRef<bool(std::string_view key)> concerns);
+  void open_to_others(const CellSet& cells);
 
   // lending.cc
   friend class LentGuards;
@@ -198,7 +219,9 @@ class GuardedCollection {
   const Protections protections_;
   const CollectionLimits limits_;
   Guards guards_;
+  std::unique_ptr<OutsideWriters> outside_;  // Null: no rows.
   std::function<void()> loss_listener_;
+  std::function<void()> outside_listener_;
   std::array<OperationShard, kShards> shards_;
   std::atomic<bool> stopped_{false};
   std::atomic<std::int64_t> clock_offset_ms_{kClockUnknown};

@@ -224,6 +224,26 @@ void Guards::renew(base::Slot slot, const GuardRef& failed) {
   send(calls);
 }
 
+void Guards::renew_cell(int cell) {
+  std::vector<CallRef> calls;
+  {
+    std::unique_lock lock(mutex_);
+    if (stopped_) return;
+    const auto now = base::now();
+    const auto limits = base::range_of_cell(cell);
+    for (int slot = limits.first; slot <= limits.last; ++slot) {
+      const auto& state = slots_[static_cast<std::size_t>(slot)];
+      if (!state.guard || !state.slice || !state.slice->is_still_assigned(now)) continue;
+      const auto slice = state.slice;
+      const auto range = run_around(static_cast<base::Slot>(slot), limits,
+                                    [&](unsigned s) { return slots_[s].guard && slots_[s].slice == slice; });
+      calls.push_back(begin_call_locked(range, slice, storage::Token::make(), 0));
+      slot = range.last;
+    }
+  }
+  send(calls);
+}
+
 // A call for the slot's cell, where nobody waits for one: its call ended at the very moment of a late renewal of the lease.
 Guards::CallRef Guards::begin_missing_locked(base::Slot slot) {
   const auto slice = slots_[slot].slice;

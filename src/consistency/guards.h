@@ -82,6 +82,10 @@ class Guards {
   // not the slot's handle any more.
   void renew(base::Slot slot, const GuardRef& failed);
 
+  // The same of a whole cell, for a reason of the caller's: every guard there is now is replaced. Whatever was sent under
+  // them is settled once the slots have guards again.
+  void renew_cell(int cell);
+
   // Calls `done` once, with the slot's guard as soon as there is one, or an error: not_owner when the slot is not assigned,
   // deadline_exceeded, busy. It may run inside the call.
   using Waiter = std::function<void(Result<GuardRef>)>;

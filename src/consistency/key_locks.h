@@ -26,13 +26,19 @@ class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
   KeyLocks& operator=(const KeyLocks&) = delete;
 
   const std::vector<std::string>& keys() const { return keys_; }
-  // The ownership, of each key, under which it was read: what is written must fall under the same. Before the locks are used
-  // for writing, once.
-  void bind(std::vector<ownership::SliceRef> slices) { slices_ = std::move(slices); }
-  bool allows(const std::string& key, const ownership::SliceRef& slice) const {
-    if (slices_.empty()) return true;
+  // Under what each key was read: its ownership, and its cell's mark (consistency/outside_writers.h). What is written must
+  // fall under the same. Before the locks are used for writing, once.
+  struct Standing {
+    ownership::SliceRef slice;
+    std::uint64_t outside = 0;
+    friend bool operator==(const Standing&, const Standing&) = default;
+  };
+  void bind(std::vector<Standing> standings) { standings_ = std::move(standings); }
+  bool allows(const std::string& key, const Standing& standing) const {
+    if (standings_.empty()) return true;
     const auto place = std::lower_bound(keys_.begin(), keys_.end(), key);
-    return place != keys_.end() && *place == key && slices_[static_cast<std::size_t>(place - keys_.begin())] == slice;
+    if (place == keys_.end() || *place != key) return false;
+    return standings_[static_cast<std::size_t>(place - keys_.begin())] == standing;
   }
 
  private:
@@ -49,7 +55,7 @@ class KeyLocks : public std::enable_shared_from_this<KeyLocks> {
   const std::vector<std::string> keys_;
   const base::Nanoseconds deadline_;
   std::size_t held_ = 0;                // The first so many are locked.
-  std::vector<ownership::SliceRef> slices_;
+  std::vector<Standing> standings_;
   std::atomic<bool> settled_{false};    // `done` has been, or is being, called.
   storage::Callback<std::shared_ptr<KeyLocks>> done_;
 };

@@ -19,10 +19,17 @@ void GuardedCollection::lock(std::vector<std::string> keys, base::Nanoseconds de
   await_guards(locks, 0);
 }
 
-// A node that does not own a key yet waits, as a write would.
+// A node that does not own a key yet waits, as a write would; and for the end of whoever writes rows outside of it.
 void GuardedCollection::await_guards(const std::shared_ptr<KeyLocks>& locks, std::size_t place) {
-  while (place < locks->keys_.size() && guard_of(locks->keys_[place])) ++place;
-  if (place == locks->keys_.size()) return take_next(locks);
+  const auto& keys = locks->keys_;
+  while (place < keys.size() && guard_of(keys[place]) && !is_open_to_others(keys[place])) ++place;
+  if (place == keys.size()) return take_next(locks);
+  if (is_open_to_others(keys[place])) {
+    if (outside_->wait(base::slot_of(keys[place]), [this, locks, place] { await_guards(locks, place); })) return;
+    const auto full = Error::of(ErrorCode::busy, "too many transactions wait for plain SQL to end; nothing was written",
+                                "retry later");
+    return locks->answer(stopped_ ? stopping() : full);
+  }
   guards_.wait(base::slot_of(locks->keys_[place]), locks->deadline_, [this, locks, place](Result<GuardRef> guard) {
     if (guard) return await_guards(locks, place + 1);
     locks->answer(std::move(guard).error());

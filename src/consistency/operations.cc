@@ -12,12 +12,6 @@ void begin_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill) {
 
 void end_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill) { std::erase(key.fills, fill); }
 
-void overlap_all(KeyOperations& key) {
-  for (const auto& fill : key.fills) fill->overlapped = true;
-  for (auto* write : key.writes) write->overlapped = true;
-  key.group.cacheable = false;
-}
-
 void begin_write(KeyOperations& key, WritePart& part) {
   for (const auto& fill : key.fills) fill->overlapped = true;
   if (key.writes.empty()) {
@@ -28,6 +22,12 @@ void begin_write(KeyOperations& key, WritePart& part) {
     if (key.group.slice != part.guard->slice()) key.group.cacheable = false;
   }
   key.writes.push_back(&part);
+}
+
+void begin_outside_write(KeyOperations& key) {
+  for (const auto& fill : key.fills) fill->overlapped = true;
+  for (auto* write : key.writes) write->overlapped = true;
+  key.group.cacheable = false;
 }
 
 Settled end_write(KeyOperations& key, WritePart& part, const storage::KeyState* state, bool definite) {

@@ -119,6 +119,7 @@ class OperationShard {
     if (it != keys_.end() && it->second.idle()) keys_.erase(it);
   }
   std::size_t size() const { return keys_.size(); }
+  // Calls visit(key, operations) for each.
   template <typename Visit>
   void for_each(Visit visit) {
     for (auto& [key, operations] : keys_) visit(key, operations);
@@ -131,11 +132,11 @@ class OperationShard {
 void begin_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill);
 void end_fill(KeyOperations& key, const std::shared_ptr<Fill>& fill);
 
-// The key was written by somebody whom nothing here knows of: what is in flight is not cached.
-void overlap_all(KeyOperations& key);
-
 // Registers a write: everything in flight on the key is overlapped from here on.
 void begin_write(KeyOperations& key, WritePart& part);
+
+// Somebody whom this node does not know may write the key from here on: nothing in flight on it is cached.
+void begin_outside_write(KeyOperations& key);
 
 // Settles a write. `state` is what storage held after it, if that is known; `definite` is false if its outcome never became
 // known. Returns the state to cache when this was the last of its group and the group allows it.

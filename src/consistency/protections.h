@@ -29,6 +29,10 @@ struct Protections {
   FRESHET_PROTECTION rows_in_turn = true;
   // What a transaction writes falls under the ownership under which it has read.
   FRESHET_PROTECTION bound_locks = true;
+  // What transactions of plain SQL may be writing is not cached.
+  FRESHET_PROTECTION outside_marks = true;
+  // Transactions that have read before such a one was let in are refused: by the database, under their guard's old token.
+  FRESHET_PROTECTION outside_fence = true;
 };
 
 // Of observed collections.

@@ -108,6 +108,7 @@ bool GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter,
   fill->deadline = waiter.deadline;
   fill->waiters.push_back(std::move(waiter));
   begin_fill(operations, fill);
+  if (is_open_to_others(key, base::slot_of(key))) fill->overlapped = true;
   begun.push_back(std::move(fill));
   return false;
 }

@@ -95,7 +95,11 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
   const auto now = base::now();
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto& part = write->parts[i];
-    alone &= !part.overlapped;
+    {
+      // Writers outside may come at any time. One that comes after this was not there when the key was read.
+      std::lock_guard lock(shard_of(part.hash).mutex);
+      alone &= !part.overlapped;
+    }
     // The attempt's own period, and now: had another node owned the key since, its write could hide ours.
     owned &= part.guard->slice()->is_still_assigned(now) || !protections_.lease_check;
   }

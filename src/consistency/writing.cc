@@ -90,15 +90,18 @@ bool GuardedCollection::register_parts(const WriteRef& write) {
   if (!protections_.bound_locks || falls_under_its_locks(*write)) return true;
   settle_all(write, true, false);
   write->done(Error::of(ErrorCode::not_owner,
-                        "this node lost a key of the transaction after it had read it, and may have it back; nothing was "
-                        "written", "retry"));
+                        "since the transaction has read its keys this node has lost one, or SQL of somebody else's may have "
+                        "written beside it; nothing was written", "retry"));
   return false;
 }
 
-// Locks know nothing of other nodes: what was read in one period of ownership says nothing in a later one.
+// Locks know nothing of other nodes: what was read in one period of ownership says nothing in a later one. Nor do they know
+// of plain SQL. The guards were taken before the marks are compared: one that comes later fences this write.
 bool GuardedCollection::falls_under_its_locks(const Write& write) const {
   if (!write.locks) return true;
-  const auto allows = [&](const WritePart& part) { return write.locks->allows(part.key, part.guard->slice()); };
+  const auto allows = [&](const WritePart& part) {
+    return write.locks->allows(part.key, {part.guard->slice(), outside_mark(part.key, part.slot)});
+  };
   return std::all_of(write.parts.begin(), write.parts.end(), allows) &&
          std::all_of(write.read_parts.begin(), write.read_parts.end(), allows);
 }
@@ -121,6 +124,7 @@ bool GuardedCollection::register_part(WritePart& part, const Write& write) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
+    if (is_open_to_others(part.key, part.slot)) begin_outside_write(operations);
     ++shard.writes_begun;
     return true;
   }

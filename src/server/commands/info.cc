@@ -91,10 +91,11 @@ std::string freshet_section(const Source& source) {
   return fmt::format(
       "cache_hits:{}\r\ncache_misses:{}\r\njoined_fills:{}\r\nwrites:{}\r\nguard_mismatches:{}\r\nguards_set:{}\r\n"
       "guard_failures:{}\r\nunknown_outcomes:{}\r\nunknown_resolved:{}\r\noperations_in_flight:{}\r\nslots_guarded:{}\r\n"
-      "ownership:{}\r\nownership_period:{}\r\n",
+      "pass_requests:{}\r\npass_cells:{}\r\npass_cells_open:{}\r\nownership:{}\r\nownership_period:{}\r\n",
       engine.hits, engine.misses, engine.joined_fills, engine.writes, engine.guard_mismatches, engine.guards_set,
       engine.guard_failures, engine.unknown_outcomes, engine.unknown_resolved, engine.operations_in_flight,
-      engine.slots_guarded, ownership.kind, ownership.period);
+      engine.slots_guarded, engine.pass_requests, engine.pass_cells, engine.pass_cells_open, ownership.kind,
+      ownership.period);
 }
 
 // The change stream behind the observed collections.

@@ -179,6 +179,7 @@ DECLARE
   waited_ms bigint := 0;
   here text;
   passed text;
+  noted text;
 BEGIN
   PERFORM freshet.begin_guarded(0);
   IF fleet_name IS NULL OR cardinality(row_keys) = 0 OR cardinality(row_keys) > keys_max
@@ -230,8 +231,11 @@ BEGIN
   IF passed IS NULL OR NOT starts_with(passed, here || E'\x1f') THEN
     passed := here;
   END IF;
-  PERFORM set_config('freshet.passed', passed || (SELECT string_agg(
-    E'\x1f' || replace(replace(k, E'\x1e', E'\x1e0'), E'\x1f', E'\x1e1') || E'\x1f', '') FROM unnest(row_keys) k), true);
+  noted := (SELECT string_agg(
+    E'\x1f' || replace(replace(k, E'\x1e', E'\x1e0'), E'\x1f', E'\x1e1') || E'\x1f', '') FROM unnest(row_keys) k);
+  PERFORM set_config('freshet.passed', passed || noted, true);
+  -- For whoever watches the tables' changes.
+  PERFORM pg_logical_emit_message(true, 'freshet.passed', noted);
 END
 $$;
 )sql";
