@@ -87,6 +87,9 @@ class Recipe(unittest.TestCase):
         self.sql.run("UPDATE accounts SET balance = balance + CASE id WHEN 1 THEN -%d ELSE %d END WHERE id IN (1, 2)"
                      % (amount, amount))
 
+    def test_0_it_waits_for_no_change_stream(self):
+        self.assertFalse([line for line in self.server.log if "change stream" in line], "no collection is observed")
+
     def test_1_a_hit_after_the_commit_is_new(self):
         for turn in range(5):
             self.warm(1)
@@ -133,6 +136,7 @@ class Recipe(unittest.TestCase):
         self.sql.run("COMMIT")
         self.serve()
         self.assertEqual(self.balance(1), before - 1)
+        self.warm(1)  # It has the lease now, and gives it up.
         self.server.stop()
         begun = time.monotonic()
         self.move(1)
