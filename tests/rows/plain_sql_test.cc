@@ -222,6 +222,33 @@ TEST_F(PlainSql, a_fill_in_flight_is_not_cached) {
   EXPECT_EQ(node->count(key_of(1)), 1);
 }
 
+// A write whose answer was lost is looked for in its row. What is seen there may be another's, and is not taken for its own.
+TEST_F(PlainSql, a_lost_write_is_not_judged_by_a_row_that_plain_sql_has_changed) {
+  for (const bool is_protected : {true, false}) {
+    NodeOptions options;
+    options.protections.outside_marks = is_protected;
+    const auto node = open(options);
+    const unsigned row = is_protected ? 1 : 2;
+    node->warm(key_of(row));
+    node->held->hold(HeldStorage::Kind::write, true);
+    node->held->hold(HeldStorage::Kind::read, true);
+    auto written = future_of<storage::WriteReply>([&](auto done) {
+      node->engine->write({change(key_of(row), Cell::Kind::set, "5")}, false, base::kForever, std::move(done));
+    });
+    node->held->next(HeldStorage::Kind::write)->answer(Error::of(ErrorCode::unknown_outcome, "lost"));
+    const auto look = node->held->next(HeldStorage::Kind::read);
+    node->held->hold(HeldStorage::Kind::write, false);
+    node->held->hold(HeldStorage::Kind::read, false);
+    ASSERT_EQ(sql(fmt::format("BEGIN; SELECT freshet.pass('{}'); UPDATE counters SET n = 7 WHERE id = {}; COMMIT",
+                              key_of(row), row)), "");
+    look->execute();
+    look->reply();
+    const auto reply = take(written);
+    EXPECT_EQ(reply.operator bool(), !is_protected) << "it never happened; without the mark the seven counts as its trace";
+    EXPECT_TRUE(reply || reply.error().code == ErrorCode::unknown_outcome);
+  }
+}
+
 class PlainSqlFence : public PlainSql, public ::testing::WithParamInterface<bool> {};
 
 // A transaction of the node has read its key, plain SQL writes it, then the transaction's write arrives.
@@ -441,7 +468,7 @@ class PlainSqlUnderFire : public PlainSql {
                              committed_.load(), abandoned_.load(), refused_.load(), computed_.load());
     EXPECT_EQ(wrong_, 0);
     EXPECT_EQ(refused_, 0);
-    EXPECT_GT(hits_, 100) << "inconclusive: nothing was served from memory";
+    EXPECT_GT(hits_, 50) << "inconclusive: nothing was served from memory";
     EXPECT_GT(abandoned_, 0);
     for (unsigned row = 1; row <= kCounters; ++row) {
       EXPECT_GE(std::stoll(sql(fmt::format("SELECT n FROM counters WHERE id = {}", row))), acknowledged_[row]);
