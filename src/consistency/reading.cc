@@ -129,7 +129,7 @@ void GuardedCollection::on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAn
     if (answer && alone && assigned) {
       const auto& state = answer->state;
       const bool cached = table_.insert({fill->key, fill->hash, state.present, state.value, state.version,
-                                         state.expires_at_ms, fill->guard->slice()});
+                                         state.expires_at_ms, fill->guard->slice(), false, state.kind});
       (cached ? counters_.fills_cached : counters_.fills_not_cached).fetch_add(1, std::memory_order_relaxed);
     } else {
       counters_.fills_not_cached.fetch_add(1, std::memory_order_relaxed);

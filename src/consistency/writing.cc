@@ -285,7 +285,8 @@ void GuardedCollection::cache_write(const WritePart& part, const Settled& settle
                      .version = state.version,
                      .expires_at_ms = state.expires_at_ms,
                      .witness = settled.slice,
-                     .written = true})) {
+                     .written = true,
+                     .kind = state.kind})) {
     counters_.writes_cached.fetch_add(1, std::memory_order_relaxed);
   }
 }

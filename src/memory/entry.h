@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/value_kind.h"
 #include "memory/witness.h"
 
 namespace freshet::memory {
@@ -22,9 +23,10 @@ struct NewEntry {
   std::int64_t expires_at_ms = 0;
   WitnessRef witness = {};
   bool written = false;    // A write or a change brings it in; else a read that found nothing.
+  base::ValueKind kind = base::ValueKind::string;
 };
 
-// What is known of an entry whose value was copied; of a value larger than the buffer nothing is.
+// What is known of an entry whose value was copied, a string; of a value larger than the buffer nothing is.
 struct EntryCopy {
   bool present = false;
   std::size_t value_bytes = 0;
@@ -43,6 +45,7 @@ class Entry {
     const Witness* witness = nullptr;
     bool present = true;
     bool outside = false;  // The value has a block of its own (memory/outside_value.h).
+    base::ValueKind kind = base::ValueKind::string;
   };
 
   Entry(std::string_view key, std::string_view value, const Head& head) : key_(key), value_(value), head_(head) {}
@@ -52,6 +55,7 @@ class Entry {
   std::uint64_t version() const { return head_.version; }
   std::int64_t expires_at_ms() const { return head_.expires_at_ms; }
   bool present() const { return head_.present; }
+  base::ValueKind kind() const { return head_.kind; }
   const Witness* witness() const { return head_.witness; }
   bool is_outside() const { return head_.outside; }
 

@@ -15,7 +15,8 @@ segments::Contents contents_of(const NewEntry& entry) {
           .value = entry.value,
           .version = entry.version,
           .expires_at_ms = entry.expires_at_ms,
-          .present = entry.present};
+          .present = entry.present,
+          .kind = entry.kind};
 }
 
 }  // namespace

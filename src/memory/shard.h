@@ -209,7 +209,8 @@ inline Entry Shard::view_of(Record record, const Head& head) const {
                 .expires_at_ms = head.expires_at_ms,
                 .witness = witnesses_.at(head.witness),
                 .present = head.present,
-                .outside = head.outside});
+                .outside = head.outside,
+                .kind = head.kind});
 }
 
 template <typename Visit>
@@ -256,7 +257,7 @@ bool Shard::copy_any(std::string_view key, std::uint64_t hash, std::span<char> t
   }
   std::string_view outside;  // Copied when the lock is free again.
   const bool taken = visit(key, hash, [&](const Entry& entry) {
-    if (!is_current(entry.witness(), entry.expires_at_ms())) return false;
+    if (entry.kind() != base::ValueKind::string || !is_current(entry.witness(), entry.expires_at_ms())) return false;
     const std::string_view value = entry.value();
     copied = {entry.present(), value.size(), entry.version()};
     if (value.size() > to.size()) return true;

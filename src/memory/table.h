@@ -87,10 +87,10 @@ class Table {
     return shard_of(hash).inspect(key, hash, std::forward<Visit>(visitor));
   }
   // Copies the value into `to`, if it fits, and says in `copied` what it is of; false, and `to` undefined, if there is no
-  // such entry or is_current(const Witness*, expires_at_ms) says no. Takes the shard's lock only for the policy's sake, for
-  // large values, or if the shard keeps changing; counts an access where the policy cares. `is_current` may be asked several
-  // times, and about a witness that has ended meanwhile: it reads of it by peek only (memory/mapped/unlocked_read.h), and
-  // then the answer does not count.
+  // such entry, its value is no string, or is_current(const Witness*, expires_at_ms) says no. Takes the shard's lock only
+  // for the policy's sake, for large values and hashes, or if the shard keeps changing; counts an access where the policy
+  // cares. `is_current` may be asked several times, and about a witness that has ended meanwhile: it reads of it by peek
+  // only (memory/mapped/unlocked_read.h), and then the answer does not count.
   template <typename IsCurrent>
   bool copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copied, const IsCurrent& is_current) {
     return copy_judged(key, hash, to, copied, [&]() -> const IsCurrent& { return is_current; });

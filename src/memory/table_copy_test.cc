@@ -55,6 +55,23 @@ class TableCopy : public testing::Test {
   EntryCopy copied_;
 };
 
+// Of any size, also where the lock is taken; and a string that takes its place, of the same size in all, is seen at once.
+TEST_F(TableCopy, AHashIsNotCopied) {
+  for (const std::size_t bytes : {10, 300, 70'000}) {
+    const std::string value(bytes, 'h');
+    NewEntry entry{.key = "key", .hash = base::hash_of("key"), .value = value, .version = 1};
+    entry.kind = base::ValueKind::hash;
+    ASSERT_TRUE(table_.insert(entry));
+    EXPECT_EQ(copy("key"), "(none)") << bytes;
+    base::ValueKind kind{};
+    EXPECT_TRUE(table_.inspect("key", entry.hash, [&](const Entry& found) { kind = found.kind(); }));
+    EXPECT_EQ(kind, base::ValueKind::hash);
+    EXPECT_EQ(table_.pin("key", entry.hash)->kind(), base::ValueKind::hash);
+    ASSERT_TRUE(insert("key", std::string(13, 's')));
+    EXPECT_EQ(copy("key"), std::string(13, 's'));
+  }
+}
+
 TEST_F(TableCopy, CopiesEverySizeWithoutTheLock) {
   for (std::size_t bytes = 0; bytes < 200; ++bytes) {
     const std::string key(bytes % 37, 'k');

@@ -63,7 +63,7 @@ class UnlockedReader {
 
   // `is_current(witness, expires_at_ms)` may be asked about a witness that has ended: it reads of it by peek only. It is
   // one that the entry had; null if it has none. Found:
-  // `copy` and `to` are filled in. Refused: there, but not current.
+  // `copy` and `to` are filled in. Refused: there, but not current, or no string.
   template <typename IsCurrent>
   Sight copy(std::string_view key, std::uint64_t hash, std::span<char> to, EntryCopy& copy, IsCurrent& is_current) const {
     if (Sequence::is_changing(begun_)) return Sight::changed;
@@ -77,7 +77,7 @@ class UnlockedReader {
       const bool same = peek_equal(payload, key);
       const Witness* const witness = peek(witnesses_[seen.witness]);
       if (!still()) return Sight::changed;
-      const bool current = same && is_current(witness, seen.expires_at_ms);
+      const bool current = same && seen.kind == base::ValueKind::string && is_current(witness, seen.expires_at_ms);
       if (seen.value_bytes <= to.size()) peek_bytes(payload + seen.key_bytes, seen.value_bytes, to.data());
       if (!still()) return Sight::changed;
       if (!same) return Sight::absent;

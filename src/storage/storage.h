@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/slot.h"
+#include "base/value_kind.h"
 #include "freshet/error.h"
 #include "freshet/result.h"
 #include "storage/row_collections.h"
@@ -28,6 +29,7 @@ namespace freshet::storage {
 using Version = std::uint64_t;
 using Token = base::UniqueId;
 using OperationId = base::UniqueId;
+using ValueKind = base::ValueKind;
 
 // The longest key, and the longest value (Redis's own limit).
 inline constexpr std::size_t kKeyBytesMax = 8 * 1024;
@@ -49,7 +51,13 @@ struct KeyState {
   Version version = 0;
   OperationId operation;             // The write that made this state; nil if unknown.
   std::int64_t expires_at_ms = 0;    // Milliseconds since 1970 by the database's clock; 0: never.
+  ValueKind kind = ValueKind::string;  // Of `value`; a key that is absent has none, which is said as string.
 };
+
+// wrong_type: the key holds a value of another kind than the operation is for. Its text is Redis's, by which
+// is_wrong_kind() tells it from wrong_type for a string that is no number.
+Error wrong_kind();
+bool is_wrong_kind(const Error& error);
 
 struct ReadReply {
   std::vector<KeyState> states;   // In the order of the keys asked.
@@ -59,6 +67,7 @@ struct ReadReply {
   std::vector<std::pair<std::size_t, Error>> faults = {};
 };
 
+// Where a live value is a hash, increment and append are wrong_type, and so is whatever wants the state before.
 // A row's keys know three kinds of their own forms: put replaces the shown columns by `cells` (those that are not named get
 // their defaults), erase deletes the row, and change; touch and expire need a declared column.
 enum class MutationKind : std::uint8_t {
@@ -98,12 +107,15 @@ struct Mutation {
   MutationKind kind = MutationKind::put;
   std::string key;
   std::string value;
+  ValueKind value_kind = ValueKind::string;  // Of a put's `value`; increment and append make strings, touch leaves the kind.
   std::vector<Cell> cells;      // Of a row, instead of `value`: at least one, distinct columns.
   std::int64_t delta = 0;
   Condition condition = Condition::none;
   Version version = 0;          // For if_version; 0 means "absent".
   Expiry expiry;                // put, increment, append, touch. increment and append usually keep.
-  bool want_before = false;     // Return the state before (SET … GET, GETDEL).
+  // Return the state before (SET … GET, GETDEL): a string. A live value of another kind is wrong_type, whatever the
+  // condition.
+  bool want_before = false;
   // Of a row: whether it is there, as far as the caller knows. A guess, which saves a round trip if it is right.
   std::optional<bool> was_present = {};
   Token token;                  // The guard that the write was issued under.
@@ -146,6 +158,7 @@ struct ScanReply {
   struct Key {
     std::string key;
     std::int64_t expires_at_ms = 0;
+    ValueKind kind = ValueKind::string;
   };
   std::vector<Key> keys;               // Present keys in the order of their positions.
   std::uint64_t next = kPositionEnd;   // Where the next call goes on; kPositionEnd: the end was reached.

@@ -79,6 +79,12 @@ inline storage::Mutation put(std::string_view key, std::string_view value, stora
   return mutation;
 }
 
+inline storage::Mutation put_hash(std::string_view key, std::string_view value, storage::Token token = {}) {
+  storage::Mutation mutation = put(key, value, token);
+  mutation.value_kind = storage::ValueKind::hash;
+  return mutation;
+}
+
 inline storage::Mutation erase(std::string_view key, storage::Token token = {}) {
   storage::Mutation mutation = put(key, {}, token);
   mutation.kind = storage::MutationKind::erase;

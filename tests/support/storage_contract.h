@@ -129,11 +129,13 @@ inline void expect_same(const storage::KeyState& left, const storage::KeyState& 
   EXPECT_EQ(left.version, right.version);
   EXPECT_EQ(left.operation, right.operation);
   EXPECT_EQ(left.expires_at_ms, right.expires_at_ms);
+  EXPECT_EQ(left.kind, right.kind);
 }
 
 }  // namespace freshet::testing
 
 #include "storage_contract_batches.h"
 #include "storage_contract_guards.h"
+#include "storage_contract_kinds.h"
 #include "storage_contract_mutations.h"
 #include "storage_contract_scans.h"

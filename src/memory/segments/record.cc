@@ -36,7 +36,9 @@ std::uint8_t Record::shape_of(const Contents& contents) {
   if (contents.outside) shape |= kOutside;
   if (contents.expires_at_ms != 0) shape |= kExpires;
   if (contents.key.size() > kMost<std::uint8_t>) shape |= kWideKey;
-  if (contents.value.size() > kMost<std::uint16_t>) {
+  if (contents.kind == base::ValueKind::hash) {
+    shape |= kHugeValue | kWideValue;
+  } else if (contents.value.size() > kMost<std::uint16_t>) {
     shape |= kHugeValue;
   } else if (contents.value.size() > kMost<std::uint8_t>) {
     shape |= kWideValue;
@@ -52,8 +54,7 @@ std::size_t Record::bytes_of(const Contents& contents) {
   if (shape & kWideVersion) bytes += 2;
   if (shape & kExpires) bytes += 6;
   if (shape & kWideKey) bytes += 1;
-  if (shape & kWideValue) bytes += 1;
-  if (shape & kHugeValue) bytes += 3;
+  bytes += shape & kHugeValue ? 3 : shape & kWideValue ? 1 : 0;
   return bytes;
 }
 

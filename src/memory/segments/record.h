@@ -3,7 +3,9 @@
 //
 //   shape 1 | policy 1 | witness 2 | version 6 or 8 | [expiry 6] | key bytes 1 or 2 | value bytes 1, 2 or 4 | key | value
 //
-// A value that is kept outside has its address in place of its bytes.
+// A value that is kept outside has its address in place of its bytes. The shape has no bit for the value's kind: of a hash
+// it has both those of a longer value, which a string never has, and four bytes for its length. So a hash never has the
+// usual shape, and who looks for that alone never meets one.
 //
 // A reader without the shard's lock may find anything here: it decodes a copy of the head, takes nothing of it for true
 // until the shard's sequence has shown that it was, and reads within the sizes that the copy says (memory/unlocked_reader.h
@@ -15,6 +17,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/value_kind.h"
 #include "memory/mapped/unlocked_read.h"
 
 namespace freshet::memory::segments {
@@ -28,6 +31,7 @@ struct Contents {
   std::int64_t expires_at_ms = 0;    // 0: never. Below 2^48.
   std::uint16_t witness = 0;
   bool present = true;
+  base::ValueKind kind = base::ValueKind::string;
 };
 
 // A record's head, decoded from any bytes.
@@ -42,6 +46,7 @@ struct Head {
   bool present;
   bool outside;
   bool dead;
+  base::ValueKind kind;
 
   // Of the whole record.
   std::size_t bytes() const { return head_bytes + std::size_t{key_bytes} + (outside ? sizeof(char*) : value_bytes); }
@@ -59,7 +64,7 @@ class UsualHead {
             unlocked_read::at<unlocked_read::Word>(at + sizeof(std::uint64_t))};
   }
 
-  // The record has this shape, its value inside, and all of these bits in its policy's byte.
+  // The record has this shape, its value inside (a string then), and all of these bits in its policy's byte.
   bool has(std::uint8_t policy_bits) const;
   std::uint8_t shape() const { return static_cast<std::uint8_t>(first_); }
   std::uint8_t policy() const { return static_cast<std::uint8_t>(first_ >> 8); }
@@ -122,7 +127,7 @@ class Record {
     kExpires = 4,
     kWideKey = 8,      // Two bytes say how long the key is.
     kWideValue = 16,   // Two bytes say how long the value is,
-    kHugeValue = 32,   // or four.
+    kHugeValue = 32,   // or four; both: four, and the value is a hash.
     kWideVersion = 64, // Eight bytes instead of six.
     kDead = 128,
   };
@@ -154,7 +159,8 @@ class Record {
             .policy = head.policy(),
             .present = head.present(),
             .outside = (head.shape() & kOutside) != 0,
-            .dead = (head.shape() & kDead) != 0};
+            .dead = (head.shape() & kDead) != 0,
+            .kind = base::ValueKind::string};
   }
 
   char* at_;
@@ -190,6 +196,7 @@ inline Head Record::decode(const char* from) {
   if (shape & kHugeValue) {
     head.value_bytes = load<std::uint32_t>(from + at);
     at += 4;
+    if (shape & kWideValue) head.kind = base::ValueKind::hash;
   } else if (shape & kWideValue) {
     head.value_bytes = load<std::uint16_t>(from + at);
     at += 2;

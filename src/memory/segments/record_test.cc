@@ -24,6 +24,7 @@ void expect_same(const Contents& written, char* at) {
     RC_ASSERT(head.witness == written.witness);
     RC_ASSERT(head.present == written.present);
     RC_ASSERT(head.outside == (written.outside != nullptr));
+    RC_ASSERT(head.kind == written.kind);
     RC_ASSERT(!head.dead && head.policy == 0);
   }
 }
@@ -44,6 +45,7 @@ TEST(Record, SaysWhatWasWritten) {
     if (random.chance(0.3)) contents.expires_at_ms = static_cast<std::int64_t>(any_bits(random, 48));
     contents.witness = static_cast<std::uint16_t>(random());
     contents.present = random.chance(0.8);
+    if (random.chance(0.3)) contents.kind = base::ValueKind::hash;
     std::vector<char> memory(Record::bytes_of(contents) + Record::kHeadBytesMax + 3, '\xff');
     char* const at = memory.data() + random.below(3);
     Record::write(contents, at);
@@ -62,6 +64,21 @@ TEST(Record, SmallOnesTakeTwelveBytesBesideKeyAndValue) {
   EXPECT_EQ(Record::bytes_of(contents), 19u + 3 + 256);
   contents.outside = large.data();
   EXPECT_EQ(Record::bytes_of(contents), 19u + 3 + 8);
+}
+
+// Readers of the usual shape alone look at no kind.
+TEST(Record, AHashNeverHasTheUsualShape) {
+  for (const std::size_t bytes : {0, 1, 300, 70'000}) {
+    const std::string value(bytes, 'v');
+    std::vector<char> memory(bytes + 2 * Record::kHeadBytesMax);
+    Contents contents{.key = "key", .value = value, .version = 7};
+    Record::write(contents, memory.data());
+    EXPECT_EQ(UsualHead::glimpse(memory.data()).has(0), bytes < 256);
+    contents.kind = base::ValueKind::hash;
+    Record::write(contents, memory.data());
+    EXPECT_FALSE(UsualHead::glimpse(memory.data()).has(0));
+    EXPECT_EQ(Record::bytes_of(contents), 15u + 3 + bytes);
+  }
 }
 
 TEST(Record, ThePolicysByteAndDeathLeaveTheRestAlone) {

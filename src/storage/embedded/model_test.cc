@@ -31,6 +31,7 @@ struct ModelState {
   std::int64_t expires_at_ms = 0;
   Version version = 0;
   OperationId operation;
+  ValueKind kind = ValueKind::string;
 };
 
 class Model {
@@ -45,6 +46,8 @@ class Model {
     const auto current = state(m.key);
     const bool passed = current.present && current.expires_at_ms == kPassed;
     const bool live = current.present && !passed;
+    const bool for_strings = m.kind == MutationKind::increment || m.kind == MutationKind::append || m.want_before;
+    if (live && current.kind != ValueKind::string && for_strings) return {ErrorCode::wrong_type, false, current};
     const bool wanted = m.condition == Condition::none || (m.condition == Condition::if_absent && !live) ||
                         (m.condition == Condition::if_present && live) ||
                         (m.condition == Condition::if_version &&
@@ -57,6 +60,8 @@ class Model {
     if (m.expiry.mode == Expiry::Mode::keep && live) out.after.expires_at_ms = current.expires_at_ms;
     if (m.expiry.mode == Expiry::Mode::at) out.after.expires_at_ms = m.expiry.ms;
     if (m.kind == MutationKind::put) out.after.value = m.value;
+    if (m.kind == MutationKind::put) out.after.kind = m.value_kind;
+    if (m.kind == MutationKind::touch) out.after.kind = current.kind;
     if (m.kind == MutationKind::append) out.after.value += m.value;
     if (m.kind == MutationKind::increment) increment(m, live, out);
     return out;
@@ -105,6 +110,7 @@ rc::Gen<Mutation> any_mutation(std::string key) {
     m.expiry.mode = *rc::gen::element(Expiry::Mode::keep, Expiry::Mode::clear, Expiry::Mode::at);
     m.expiry.ms = *rc::gen::element(kPassed, kFarAway);
     m.want_before = *rc::gen::arbitrary<bool>();
+    m.value_kind = *rc::gen::element(ValueKind::string, ValueKind::string, ValueKind::hash);
     return m;
   });
 }
@@ -182,6 +188,7 @@ class StateMachine {
     RC_ASSERT(found.expires_at_ms == expected.expires_at_ms);
     RC_ASSERT(found.version == expected.version);
     RC_ASSERT(found.operation == expected.operation);
+    RC_ASSERT(found.kind == expected.kind);
   }
   void compare(const WriteRequest& request, const WriteReply& reply) {
     RC_ASSERT(reply.size() == request.mutations.size());

@@ -68,6 +68,12 @@ Result<std::string> appended(const Mutation& mutation, const KeyState& current, 
   return value += mutation.value;
 }
 
+// The mutation is for strings, and what stands there is none.
+bool meets_another_kind(const Mutation& mutation, const KeyState& current, bool live) {
+  const bool for_strings = mutation.kind == MutationKind::increment || mutation.kind == MutationKind::append;
+  return live && current.kind != ValueKind::string && (for_strings || mutation.want_before);
+}
+
 KeyState tombstone(OperationId operation) {
   KeyState state;
   state.operation = operation;
@@ -78,14 +84,19 @@ KeyState tombstone(OperationId operation) {
 
 Result<Effect> effect_of(const Mutation& mutation, const KeyState& current, OperationId operation, std::int64_t now_ms) {
   const bool live = is_live(current, now_ms);
+  if (meets_another_kind(mutation, current, live)) return wrong_kind();
   const auto unchanged = [&] { return Effect{false, current}; };
   if (!condition_holds(mutation, current, live)) return unchanged();
   Result<std::string> value = std::string();
+  ValueKind value_kind = ValueKind::string;
   switch (mutation.kind) {
     case MutationKind::erase: return Effect{true, tombstone(operation)};
     case MutationKind::expire:
       return is_due(current, now_ms) ? Effect{true, tombstone(operation)} : unchanged();
-    case MutationKind::put: value = mutation.value; break;
+    case MutationKind::put:
+      value = mutation.value;
+      value_kind = mutation.value_kind;
+      break;
     case MutationKind::increment: value = incremented(mutation, current, live); break;
     case MutationKind::append: value = appended(mutation, current, live); break;
     case MutationKind::change:
@@ -93,11 +104,12 @@ Result<Effect> effect_of(const Mutation& mutation, const KeyState& current, Oper
     case MutationKind::touch:
       if (!live) return unchanged();
       value = current.value;
+      value_kind = current.kind;
       break;
   }
   if (!value) return std::move(value).error();
-  KeyState after{true, *std::move(value), 0, operation, deadline_of(mutation.expiry, current, live, now_ms)};
-  return Effect{true, std::move(after)};
+  const auto expires_at_ms = deadline_of(mutation.expiry, current, live, now_ms);
+  return Effect{true, KeyState{true, *std::move(value), 0, operation, expires_at_ms, value_kind}};
 }
 
 bool needs_state(const Mutation& mutation) {

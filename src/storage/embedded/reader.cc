@@ -84,7 +84,7 @@ Result<ScanReply> scan_keys(Database& database, std::uint64_t position, std::siz
     }
     const auto head = decode_head({records->value().data(), records->value().size()});
     if (!head) return head.error();
-    if (head->present) reply.keys.push_back({std::string(key->key), head->expires_at_ms});
+    if (head->present) reply.keys.push_back({std::string(key->key), head->expires_at_ms, head->kind});
     last = key->position;
     ++passed;
   }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint8_t kTombstoneFlag = 1;
 constexpr std::uint8_t kExpiryFlag = 2;
+constexpr std::uint8_t kHashFlag = 4;
 constexpr std::size_t kExpiryBytes = 8;
 constexpr std::size_t kOperationOffset = 10;
 
@@ -55,11 +56,12 @@ Result<StoredKey> decode_key(std::string_view stored) {
 
 std::string encode_record(const KeyState& state) {
   assert(state.version != 0);
-  assert(state.present || (state.value.empty() && state.expires_at_ms == 0));
+  assert(state.present || (state.value.empty() && state.expires_at_ms == 0 && state.kind == ValueKind::string));
   std::string out;
   out.reserve(kRecordHeaderBytes + kExpiryBytes + state.value.size());
   out.push_back(static_cast<char>(kRecordFormat));
-  out.push_back(static_cast<char>((state.present ? 0 : kTombstoneFlag) | (state.expires_at_ms != 0 ? kExpiryFlag : 0)));
+  out.push_back(static_cast<char>((state.present ? 0 : kTombstoneFlag) | (state.expires_at_ms != 0 ? kExpiryFlag : 0) |
+                                  (state.kind == ValueKind::hash ? kHashFlag : 0)));
   append_u64(out, state.version);
   const auto operation = state.operation.to_bytes();
   out.append(reinterpret_cast<const char*>(operation.data()), operation.size());
@@ -74,9 +76,10 @@ Result<RecordHead> decode_head(std::string_view record) {
   if (format != kRecordFormat) return damaged("unknown format " + std::to_string(format));
   if (record.size() < kRecordHeaderBytes) return damaged("its header is cut off");
   const auto flags = static_cast<std::uint8_t>(record[1]);
-  if ((flags & ~(kTombstoneFlag | kExpiryFlag)) != 0) return damaged("unknown flags " + std::to_string(flags));
+  if ((flags & ~(kTombstoneFlag | kExpiryFlag | kHashFlag)) != 0) return damaged("unknown flags " + std::to_string(flags));
   RecordHead head;
   head.present = (flags & kTombstoneFlag) == 0;
+  if ((flags & kHashFlag) != 0) head.kind = ValueKind::hash;
   head.version = load_u64(record.substr(2));
   if (head.version == 0) return damaged("its version is 0");
   head.operation =
@@ -88,14 +91,16 @@ Result<RecordHead> decode_head(std::string_view record) {
     if (head.expires_at_ms == 0) return damaged("its expiry is 0");
     head.value.remove_prefix(kExpiryBytes);
   }
-  if (!head.present && (head.expires_at_ms != 0 || !head.value.empty())) return damaged("a tombstone carries data");
+  const bool carries_data = head.expires_at_ms != 0 || !head.value.empty() || head.kind != ValueKind::string;
+  if (!head.present && carries_data) return damaged("a tombstone carries data");
   return head;
 }
 
 Result<KeyState> decode_record(std::string_view record) {
   auto head = decode_head(record);
   if (!head) return std::move(head).error();
-  return KeyState{head->present, std::string(head->value), head->version, head->operation, head->expires_at_ms};
+  return KeyState{head->present,       std::string(head->value), head->version, head->operation,
+                  head->expires_at_ms, head->kind};
 }
 
 }  // namespace freshet::storage::embedded

@@ -8,7 +8,7 @@
 // holds. The key follows in full because two keys may share a position.
 //
 // VALUE    1 byte    format: 1
-//          1 byte    flags: bit 0 tombstone, bit 1 an expiry follows; the others are 0
+//          1 byte    flags: bit 0 tombstone, bit 1 an expiry follows, bit 2 the value is a hash; the others are 0
 //          8 bytes   version, most significant first; never 0
 //         16 bytes   the operation that wrote it
 //         [8 bytes]  expires_at_ms, most significant first, if bit 1; never 0
@@ -19,10 +19,11 @@
 //
 // Integrity: RocksDB guards its blocks and its log with checksums, so a decoder sees damage only from a bug, another program
 // or a foreign format. It is checked all the same, and every check that fails is ErrorCode::corrupted: a format that this
-// build does not know, unknown flags, a record shorter than its header, a version of 0, a tombstone with an expiry or a
-// value, a key that does not stand at its position. A record is never half believed.
+// build does not know, unknown flags, a record shorter than its header, a version of 0, a tombstone with an expiry, a value
+// or a value's kind, a key that does not stand at its position. A record is never half believed.
 //
-// Changing the layout means a new format byte; decoders keep the old ones for as long as directories may hold them.
+// Changing the layout means a new format byte; decoders keep the old ones for as long as directories may hold them. Bit 2 is
+// younger than the format: records made before it are strings, and a build that does not know it refuses those that have it.
 //
 // May use storage's interface; knows nothing of RocksDB.
 #pragma once
@@ -59,6 +60,7 @@ struct RecordHead {
   Version version = 0;
   OperationId operation;
   std::int64_t expires_at_ms = 0;
+  ValueKind kind = ValueKind::string;
   std::string_view value;  // Points into the bytes decoded.
 };
 Result<RecordHead> decode_head(std::string_view record);

@@ -15,6 +15,7 @@ KeyState sample(bool present, std::string value, std::int64_t expires_at_ms) {
 RC_GTEST_PROP(Record, every_state_survives_its_encoding, (std::string value, bool present, std::int64_t expires_at_ms)) {
   KeyState state = present ? sample(true, value, expires_at_ms) : sample(false, "", 0);
   state.version = *rc::gen::inRange<Version>(1, UINT64_MAX);
+  if (present && *rc::gen::arbitrary<bool>()) state.kind = ValueKind::hash;
   state.operation = {*rc::gen::arbitrary<std::uint64_t>(), *rc::gen::arbitrary<std::uint64_t>()};
   const auto decoded = decode_record(encode_record(state));
   RC_ASSERT(decoded.has_value());
@@ -23,12 +24,13 @@ RC_GTEST_PROP(Record, every_state_survives_its_encoding, (std::string value, boo
   RC_ASSERT(decoded->version == state.version);
   RC_ASSERT(decoded->operation == state.operation);
   RC_ASSERT(decoded->expires_at_ms == state.expires_at_ms);
+  RC_ASSERT(decoded->kind == state.kind);
 }
 
 // Whatever the bytes, decoding ends with a state or with `corrupted`; and what is believed is canonical.
 RC_GTEST_PROP(Record, arbitrary_bytes_never_crash_the_decoder, ()) {
   auto bytes = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
-  if (*rc::gen::arbitrary<bool>()) bytes = std::string("\1", 1) + static_cast<char>(*rc::gen::inRange(0, 5)) + bytes;
+  if (*rc::gen::arbitrary<bool>()) bytes = std::string("\1", 1) + static_cast<char>(*rc::gen::inRange(0, 9)) + bytes;
   const auto decoded = decode_record(bytes);
   if (decoded) {
     RC_ASSERT(encode_record(*decoded) == bytes);
@@ -55,7 +57,7 @@ TEST(Record, each_kind_of_damage_is_named) {
   bytes[0] = 2;
   EXPECT_NE(said(bytes).find("unknown format 2"), std::string::npos);
   bytes = good;
-  bytes[1] = 4;
+  bytes[1] = 8;
   EXPECT_NE(said(bytes).find("unknown flags"), std::string::npos);
   bytes = good;
   bytes.replace(2, 8, 8, '\0');
@@ -63,6 +65,9 @@ TEST(Record, each_kind_of_damage_is_named) {
   bytes = good;
   bytes[1] = 1;
   EXPECT_NE(said(bytes).find("tombstone carries data"), std::string::npos);
+  bytes = good.substr(0, kRecordHeaderBytes);
+  bytes[1] = 5;
+  EXPECT_NE(said(bytes).find("tombstone carries data"), std::string::npos) << "a kind is data, too";
   EXPECT_NE(said("").find("empty"), std::string::npos);
 }
 
@@ -71,6 +76,13 @@ TEST(Record, the_layout_is_the_documented_one) {
   EXPECT_EQ(bytes, std::string("\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08", 10) + std::string(7, '\0') + "\x01" +
                        std::string(7, '\0') + "\x02" + "\x11\x12\x13\x14\x15\x16\x17\x18" + "v");
   EXPECT_EQ(encode_record(sample(false, "", 0)).size(), kRecordHeaderBytes);
+  auto hash = sample(true, "v", 0);
+  const auto string_bytes = encode_record(hash);
+  hash.kind = ValueKind::hash;
+  const auto hash_bytes = encode_record(hash);
+  EXPECT_EQ(string_bytes.substr(0, 2), std::string("\x01\x00", 2));
+  EXPECT_EQ(hash_bytes.substr(0, 2), std::string("\x01\x04", 2));
+  EXPECT_EQ(hash_bytes.substr(2), string_bytes.substr(2));
 }
 
 RC_GTEST_PROP(Record, keys_sort_by_position_and_decode, (std::string left, std::string right)) {

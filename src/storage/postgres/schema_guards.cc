@@ -139,8 +139,9 @@ $$;
 // The commonest write by far: one function, one expression that locks, one statement that checks and writes. Each further
 // statement or record would cost as much as the check itself.
 const char* const kSinglePut = R"sql(
--- One unconditional put of a key of at most 2000 bytes; returns its version. The lock is taken by the IF, so that the INSERT
--- is a later statement, with a snapshot of its own, and what it finds in the guard's row cannot change until the commit.
+-- One unconditional put of a string under a key of at most 2000 bytes; returns its version. The lock is taken by the IF, so
+-- that the INSERT is a later statement, with a snapshot of its own, and what it finds in the guard's row cannot change until
+-- the commit.
 CREATE OR REPLACE FUNCTION freshet.put(
   lock_class integer, fleet_name text, at_slot integer, guard_token uuid, new_key bytea, new_position bigint,
   new_value bytea, new_operation uuid, new_expires_at_ms bigint) RETURNS bigint
@@ -168,7 +169,7 @@ BEGIN
       AND g.first_slot <= at_slot AND g.last_slot >= at_slot AND g.token = guard_token
       AND g.timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
     ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
-      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms
+      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms, kind = 0
     RETURNING r.version INTO new_version;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'freshet: the guard of slot % has another token', at_slot USING ERRCODE = 'FR001';
@@ -187,7 +188,7 @@ BEGIN
   INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms)
     VALUES (new_key, new_position, new_value, nextval('freshet.version'), new_operation, freshet.now_ms() + lifetime_ms)
     ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
-      operation = EXCLUDED.operation, expires_at_ms = freshet.now_ms() + lifetime_ms
+      operation = EXCLUDED.operation, expires_at_ms = freshet.now_ms() + lifetime_ms, kind = 0
     RETURNING r.version, r.expires_at_ms INTO new_version, new_expires_at_ms;
 END
 $$;
@@ -196,10 +197,10 @@ $$;
 // Writes that wait in Freshet's queue travel as one transaction. Its fixed costs (a round trip, a commit, a function's call)
 // are paid once; the locks and the check, as in freshet.put, once for each cell and each key.
 const char* const kManyPuts = R"sql(
--- Many unconditional puts of distinct keys of at most 2000 bytes. cells: those of the slots, each once, ascending. The other
--- arrays: an element a put, ascending by key, so that rows are locked in that order. Deadline 0: never. One token that does
--- not match fails them all, and so does a wait for one lock, which must not hold up the others: the caller then sends each
--- alone.
+-- Many unconditional puts of strings under distinct keys of at most 2000 bytes. cells: those of the slots, each once,
+-- ascending. The other arrays: an element a put, ascending by key, so that rows are locked in that order. Deadline 0: never.
+-- One token that does not match fails them all, and so does a wait for one lock, which must not hold up the others: the
+-- caller then sends each alone.
 CREATE OR REPLACE FUNCTION freshet.put_many(
   lock_class integer, fleet_name text, cells integer[], slots integer[], guard_tokens uuid[], new_keys bytea[],
   new_positions bigint[], new_values bytea[], new_operations uuid[], new_expires_at_mss bigint[])
@@ -228,7 +229,7 @@ BEGIN
     WHERE u.token = (SELECT g.token FROM freshet.guard g WHERE g.fleet = fleet_name AND g.cell = u.slot / 64
       AND g.first_slot <= u.slot AND g.last_slot >= u.slot AND g.timeline = here)
     ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = nextval('freshet.version'),
-      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms
+      operation = EXCLUDED.operation, expires_at_ms = EXCLUDED.expires_at_ms, kind = 0
     RETURNING r.key, r.version;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written <> cardinality(slots) THEN

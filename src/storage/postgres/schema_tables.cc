@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS freshet.kv (
   expires_at_ms bigint,
   long_key bytea) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS kv_position ON freshet.kv (position);
+-- Since version 6: what the value is. 0: a string, 1: a hash; of tombstones 0.
+ALTER TABLE freshet.kv ADD COLUMN IF NOT EXISTS kind smallint NOT NULL DEFAULT 0;
 
 -- Write guards. A row never leaves its cell (64 neighbouring slots); the rows of a cell, once there, cover it without
 -- overlapping. timeline: where the token was set; a promotion voids it.

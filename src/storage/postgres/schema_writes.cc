@@ -4,7 +4,8 @@
 
 namespace freshet::storage::postgres::schema_text {
 
-// outcome: 0 applied, 1 not applied, 2 wrong type, 3 out of range.
+// outcome: 0 applied, 1 not applied, 2 no integer, 3 out of range, 4 a value of another kind. The kinds of mutations and of
+// values (0 a string, 1 a hash) are apart.
 const char* const kMutation = R"sql(
 -- The value and the deadline that a mutation gives a key whose live value is old_value (NULL: absent or expired).
 CREATE OR REPLACE FUNCTION freshet.next_state(
@@ -50,14 +51,20 @@ BEGIN
 END
 $$;
 
+-- Of versions before 6, which knew strings alone: a server that still runs would leave a hash's kind beside a string.
+DROP FUNCTION IF EXISTS freshet.mutate(
+  boolean, integer, bytea, bigint, bytea, bigint, integer, bigint, integer, bigint, uuid);
+
 -- One mutation of one key, once its guard has been checked. dry: judges and locks, and writes nothing.
--- The state before is what the row held, as absent if its deadline had passed at the moment of judging (was_live).
+-- The state before is what the row held, as absent if its deadline had passed at the moment of judging (was_live). Whoever
+-- wants it wants a string.
 CREATE OR REPLACE FUNCTION freshet.mutate(
-  dry boolean, kind integer, full_key bytea, key_position bigint, new_value bytea, delta bigint, condition integer,
-  wanted_version bigint, expiry_mode integer, expiry_ms bigint, new_operation uuid,
+  dry boolean, kind integer, full_key bytea, key_position bigint, new_value bytea, value_kind integer, delta bigint,
+  condition integer, wanted_version bigint, expiry_mode integer, expiry_ms bigint, want_before boolean, new_operation uuid,
   OUT outcome integer, OUT was_live boolean,
   OUT before_value bytea, OUT before_version bigint, OUT before_operation uuid, OUT before_expires bigint,
-  OUT after_value bytea, OUT after_version bigint, OUT after_operation uuid, OUT after_expires bigint)
+  OUT after_value bytea, OUT after_version bigint, OUT after_operation uuid, OUT after_expires bigint,
+  OUT after_kind integer)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -65,10 +72,11 @@ DECLARE
   existed boolean;
   now_ms bigint;
   fresh record;
+  fresh_kind integer;
 BEGIN
   FOR attempt IN 1..10 LOOP
-    SELECT r.value, r.version, r.operation, r.expires_at_ms
-      INTO before_value, before_version, before_operation, before_expires
+    SELECT r.value, r.version, r.operation, r.expires_at_ms, r.kind
+      INTO before_value, before_version, before_operation, before_expires, after_kind
       FROM freshet.kv r WHERE r.key = id FOR UPDATE;
     existed := FOUND;
     now_ms := freshet.now_ms();
@@ -77,6 +85,10 @@ BEGIN
     after_version := before_version;
     after_operation := before_operation;
     after_expires := before_expires;
+    IF was_live AND after_kind <> 0 AND (kind IN (2, 3) OR want_before) THEN
+      outcome := 4;
+      RETURN;
+    END IF;
     outcome := 1;
     IF condition = 1 AND was_live OR condition = 2 AND NOT was_live
       OR condition = 3 AND wanted_version <> (CASE WHEN was_live THEN before_version ELSE 0 END)
@@ -90,19 +102,21 @@ BEGIN
     IF dry OR outcome <> 0 THEN
       RETURN;
     END IF;
+    fresh_kind := CASE kind WHEN 0 THEN value_kind WHEN 4 THEN after_kind ELSE 0 END;
     IF existed THEN
       UPDATE freshet.kv r SET value = fresh.value, version = nextval('freshet.version'), operation = new_operation,
-        expires_at_ms = fresh.expires WHERE r.key = id RETURNING r.version INTO after_version;
+        expires_at_ms = fresh.expires, kind = fresh_kind WHERE r.key = id RETURNING r.version INTO after_version;
     ELSE
-      INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms, long_key)
+      INSERT INTO freshet.kv AS r (key, position, value, version, operation, expires_at_ms, long_key, kind)
         VALUES (id, key_position, fresh.value, nextval('freshet.version'), new_operation, fresh.expires,
-          CASE WHEN octet_length(full_key) > 2000 THEN full_key END)
+          CASE WHEN octet_length(full_key) > 2000 THEN full_key END, fresh_kind)
         ON CONFLICT (key) DO NOTHING RETURNING r.version INTO after_version;
     END IF;
     IF FOUND THEN
       after_value := fresh.value;
       after_operation := new_operation;
       after_expires := fresh.expires;
+      after_kind := fresh_kind;
       RETURN;
     END IF;
   END LOOP;
@@ -112,15 +126,22 @@ $$;
 )sql";
 
 const char* const kWrite = R"sql(
+-- Of versions before 6.
+DROP FUNCTION IF EXISTS freshet.write(
+  integer, text, boolean, uuid, integer[], uuid[], integer[], bytea[], bigint[], bytea[], bigint[], integer[], bigint[],
+  integer[], bigint[], boolean[]);
+
 -- A guarded batch: one transaction, one round trip. Rows come back by ordinal (from 1). after_value is left out where the
 -- caller sent it (an applied put); before_* come only where want_before is set.
 CREATE OR REPLACE FUNCTION freshet.write(
   lock_class integer, fleet_name text, all_or_nothing boolean, new_operation uuid,
-  slots integer[], tokens uuid[], kinds integer[], keys bytea[], positions bigint[], new_values bytea[], deltas bigint[],
-  conditions integer[], wanted_versions bigint[], expiry_modes integer[], expiry_mss bigint[], want_befores boolean[])
+  slots integer[], tokens uuid[], kinds integer[], keys bytea[], positions bigint[], new_values bytea[],
+  value_kinds integer[], deltas bigint[], conditions integer[], wanted_versions bigint[], expiry_modes integer[],
+  expiry_mss bigint[], want_befores boolean[])
 RETURNS TABLE (ordinal integer, outcome integer,
   after_present boolean, after_value bytea, after_version bigint, after_operation uuid, after_expires bigint,
-  before_present boolean, before_value bytea, before_version bigint, before_operation uuid, before_expires bigint)
+  before_present boolean, before_value bytea, before_version bigint, before_operation uuid, before_expires bigint,
+  after_kind integer)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   m record;
@@ -130,16 +151,19 @@ BEGIN
   PERFORM freshet.check_guards(lock_class, fleet_name, slots, tokens);
   -- Rows are locked in ascending key order, whatever the order asked.
   IF all_or_nothing THEN
-    FOR m IN SELECT u.* FROM unnest(kinds, keys, positions, new_values, deltas, conditions, wanted_versions, expiry_modes,
-        expiry_mss) u(kind, key, pos, val, delta, cond, wanted, mode, ms) ORDER BY u.key LOOP
-      r := freshet.mutate(true, m.kind, m.key, m.pos, m.val, m.delta, m.cond, m.wanted, m.mode, m.ms, new_operation);
+    FOR m IN SELECT u.* FROM unnest(kinds, keys, positions, new_values, value_kinds, deltas, conditions, wanted_versions,
+        expiry_modes, expiry_mss, want_befores) u(kind, key, pos, val, value_kind, delta, cond, wanted, mode, ms, want)
+        ORDER BY u.key LOOP
+      r := freshet.mutate(true, m.kind, m.key, m.pos, m.val, m.value_kind, m.delta, m.cond, m.wanted, m.mode, m.ms, m.want,
+        new_operation);
       refused := refused OR r.outcome <> 0;
     END LOOP;
   END IF;
-  FOR m IN SELECT u.* FROM unnest(kinds, keys, positions, new_values, deltas, conditions, wanted_versions, expiry_modes,
-      expiry_mss, want_befores) WITH ORDINALITY u(kind, key, pos, val, delta, cond, wanted, mode, ms, want, n)
-      ORDER BY u.key LOOP
-    r := freshet.mutate(refused, m.kind, m.key, m.pos, m.val, m.delta, m.cond, m.wanted, m.mode, m.ms, new_operation);
+  FOR m IN SELECT u.* FROM unnest(kinds, keys, positions, new_values, value_kinds, deltas, conditions, wanted_versions,
+      expiry_modes, expiry_mss, want_befores) WITH ORDINALITY
+      u(kind, key, pos, val, value_kind, delta, cond, wanted, mode, ms, want, n) ORDER BY u.key LOOP
+    r := freshet.mutate(refused, m.kind, m.key, m.pos, m.val, m.value_kind, m.delta, m.cond, m.wanted, m.mode, m.ms, m.want,
+      new_operation);
     ordinal := m.n;
     outcome := CASE WHEN refused AND r.outcome = 0 THEN 1 ELSE r.outcome END;
     -- What was judged to hold no longer does: another writer came, or a deadline passed. Again, from the start.
@@ -156,6 +180,7 @@ BEGIN
     before_version := r.before_version;
     before_operation := r.before_operation;
     before_expires := CASE WHEN before_present THEN r.before_expires END;
+    after_kind := coalesce(r.after_kind, 0);
     RETURN NEXT;
   END LOOP;
 END

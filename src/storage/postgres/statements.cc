@@ -11,13 +11,13 @@ namespace statements {
 // The subquery with OFFSET 0 is read once, so that an absent key, too, brings the clock and whether a standby answers.
 const Statement kRead{"read",
                       "SELECT c.timeline, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
-                      "coalesce(r.expires_at_ms, 0) "
+                      "coalesce(r.expires_at_ms, 0), r.kind::integer "
                       "FROM (SELECT freshet.timeline() AS timeline, freshet.now_ms() AS ms OFFSET 0) c "
                       "LEFT JOIN freshet.kv r ON r.key = ANY($1)",
                       {oid::kByteaArray}};
 const Statement kReadLong{"read_long",
                           "SELECT c.timeline, c.ms, coalesce(r.long_key, r.key), r.value, r.version, r.operation, "
-                          "coalesce(r.expires_at_ms, 0) "
+                          "coalesce(r.expires_at_ms, 0), r.kind::integer "
                           "FROM (SELECT freshet.timeline() AS timeline, freshet.now_ms() AS ms OFFSET 0) c "
                           "LEFT JOIN freshet.kv r ON r.key = ANY(ARRAY(SELECT freshet.key_id(k) FROM unnest($1) k))",
                           {oid::kByteaArray}};
@@ -31,13 +31,14 @@ const Statement kPutMany{"put_many",
                          {oid::kInt4, oid::kText, oid::kInt4Array, oid::kInt4Array, oid::kUuidArray, oid::kByteaArray,
                           oid::kInt8Array, oid::kByteaArray, oid::kUuidArray, oid::kInt8Array}};
 const Statement kWrite{"write",
-                       "SELECT * FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                       "SELECT * FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+                       "$17)",
                        {oid::kInt4, oid::kText, oid::kBool, oid::kUuid, oid::kInt4Array, oid::kUuidArray, oid::kInt4Array,
-                        oid::kByteaArray, oid::kInt8Array, oid::kByteaArray, oid::kInt8Array, oid::kInt4Array,
-                        oid::kInt8Array, oid::kInt4Array, oid::kInt8Array, oid::kBoolArray}};
+                        oid::kByteaArray, oid::kInt8Array, oid::kByteaArray, oid::kInt4Array, oid::kInt8Array,
+                        oid::kInt4Array, oid::kInt8Array, oid::kInt4Array, oid::kInt8Array, oid::kBoolArray}};
 const Statement kWriteAll{"write_all",
                           "SELECT w.* FROM freshet.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-                          "$16) w WHERE freshet.require_done(w.outcome = 0)",
+                          "$16, $17) w WHERE freshet.require_done(w.outcome = 0)",
                           kWrite.types};
 const Statement kPassRow{"pass_row", "SELECT freshet.pass_row($1, $2, $3, $4, $5)",
                          {oid::kInt4, oid::kText, oid::kInt4, oid::kUuid, oid::kText}};
@@ -62,8 +63,8 @@ const Statement kHolders{
     {oid::kInt4, oid::kText, oid::kBool}};
 const Statement kScan{"scan",
                       "SELECT freshet.timeline(), freshet.now_ms(), r.position, coalesce(r.long_key, r.key), "
-                      "r.value IS NOT NULL, coalesce(r.expires_at_ms, 0) FROM freshet.kv r WHERE r.position >= $1 "
-                      "ORDER BY r.position FETCH FIRST $2 ROWS WITH TIES",
+                      "r.value IS NOT NULL, coalesce(r.expires_at_ms, 0), r.kind::integer FROM freshet.kv r "
+                      "WHERE r.position >= $1 ORDER BY r.position FETCH FIRST $2 ROWS WITH TIES",
                       {oid::kInt8, oid::kInt8}};
 const Statement kCount{
     "count", "SELECT freshet.timeline(), c.keys, c.exact FROM freshet.count_keys($1) c", {oid::kInt8}};

@@ -446,7 +446,9 @@ void PostgresStorage::scan(std::uint64_t position, std::size_t limit, base::Nano
     ScanReply reply;
     if (count > 0) reply.database_ms = int8_at(rows, 0, 1);
     for (int row = 0; row < count; ++row) {
-      if (bool_at(rows, row, 4)) reply.keys.push_back({std::string(bytes_at(rows, row, 3)), int8_at(rows, row, 5)});
+      if (!bool_at(rows, row, 4)) continue;
+      reply.keys.push_back(
+          {std::string(bytes_at(rows, row, 3)), int8_at(rows, row, 5), static_cast<ValueKind>(int4_at(rows, row, 6))});
     }
     if (static_cast<std::size_t>(count) >= rows_max) {
       reply.next = static_cast<std::uint64_t>(int8_at(rows, count - 1, 2)) + 1;

@@ -73,6 +73,7 @@ struct ReadLane::Batch {
       state.version = static_cast<Version>(int8_at(rows, row, 4));
       state.operation = uuid_at(rows, row, 5);
       state.expires_at_ms = int8_at(rows, row, 6);
+      state.kind = static_cast<ValueKind>(int4_at(rows, row, 7));
     }
   }
 };

@@ -37,6 +37,31 @@ TEST(PostgresSchema, a_newer_schema_is_refused_and_left_alone) {
   EXPECT_FALSE(SqlSession(url).run(schema_sql()).ok) << "by hand, too";
 }
 
+// A schema of version 5: values are strings, and its functions leave kinds alone.
+TEST(PostgresSchema, an_older_schema_holds_strings_and_loses_the_functions_that_know_nothing_else) {
+  const auto url = TemporaryPostgres::shared().create_database();
+  ASSERT_TRUE(open_storage(options_for(url)));
+  const auto run = [&](const std::string& sql) { return TemporaryPostgres::run(url, sql); };
+  run("ALTER TABLE freshet.kv DROP COLUMN kind");
+  run("INSERT INTO freshet.kv SELECT 'old', " + std::to_string(position_of("old")) +
+      ", 'value', nextval('freshet.version'), gen_random_uuid()");
+  run("CREATE FUNCTION freshet.mutate(boolean, integer, bytea, bigint, bytea, bigint, integer, bigint, integer, bigint, "
+      "uuid) RETURNS integer LANGUAGE sql AS 'SELECT 1'");
+  run("CREATE FUNCTION freshet.write(integer, text, boolean, uuid, integer[], uuid[], integer[], bytea[], bigint[], "
+      "bytea[], bigint[], integer[], bigint[], integer[], bigint[], boolean[]) RETURNS integer LANGUAGE sql AS 'SELECT 1'");
+  run("UPDATE freshet.meta SET schema_version = 5");
+  const auto storage = open_storage(options_for(url));
+  ASSERT_TRUE(storage);
+  BlockingStorage calls(*storage);
+  const auto reply = calls.read({"old"});
+  ASSERT_TRUE(reply) << reply.error().what;
+  EXPECT_EQ(reply->states[0].value, "value");
+  EXPECT_EQ(reply->states[0].kind, ValueKind::string);
+  EXPECT_EQ(run("SELECT schema_version FROM freshet.meta")[0][0], std::to_string(kSchemaVersion));
+  EXPECT_EQ(run("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'freshet' "
+                "AND p.proname IN ('write', 'mutate')")[0][0], "2");
+}
+
 TEST(PostgresSchema, an_ordinary_role_works_after_an_administrator_ran_the_text) {
   auto& server = TemporaryPostgres::shared();
   const auto url = server.create_database();

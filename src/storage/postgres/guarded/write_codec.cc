@@ -12,7 +12,7 @@
 namespace freshet::storage::postgres {
 namespace {
 
-enum Outcome : std::int32_t { kApplied = 0, kNotApplied = 1, kWrongType = 2, kOutOfRange = 3 };
+enum Outcome : std::int32_t { kApplied = 0, kNotApplied = 1, kNoInteger = 2, kOutOfRange = 3, kWrongKind = 4 };
 
 // What a put holds beside its key and value: numbers, tokens and the call itself.
 constexpr std::size_t kPutOverheadBytes = 256;
@@ -26,7 +26,7 @@ std::int64_t expiry_ms_of(const Expiry& expiry) {
 
 bool is_plain_put(const Mutation& mutation) {
   return mutation.kind == MutationKind::put && mutation.condition == Condition::none && !mutation.want_before &&
-         mutation.key.size() <= kPlainKeyBytesMax &&
+         mutation.value_kind == ValueKind::string && mutation.key.size() <= kPlainKeyBytesMax &&
          mutation.expiry.mode != Expiry::Mode::keep;
 }
 
@@ -74,7 +74,8 @@ KeyState state_at(const PGresult* rows, int row, int column) {
 
 Result<MutationOutcome> outcome_at(const Mutation& mutation, const PGresult* rows, int row) {
   const auto outcome = int4_at(rows, row, 1);
-  if (outcome == kWrongType) {
+  if (outcome == kWrongKind) return wrong_kind();
+  if (outcome == kNoInteger) {
     return Error::of(ErrorCode::wrong_type, "the stored value is no 64-bit decimal integer", "Set the key to one first.");
   }
   if (outcome == kOutOfRange) {
@@ -85,6 +86,7 @@ Result<MutationOutcome> outcome_at(const Mutation& mutation, const PGresult* row
   MutationOutcome result;
   result.applied = outcome == kApplied;
   result.after = state_at(rows, row, 2);
+  if (result.after.present) result.after.kind = static_cast<ValueKind>(int4_at(rows, row, 12));
   if (result.applied && mutation.kind == MutationKind::put) result.after.value = mutation.value;
   if (mutation.want_before) result.before = state_at(rows, row, 7);
   return result;
@@ -119,6 +121,7 @@ Parameters encode_batch(const WriteRequest& request, const PostgresOptions& opti
       .add(array_of(oid::kBytea, all, [](const Mutation& m) { return std::string_view(m.key); }))
       .add(int8s([](const Mutation& m) { return position_of(m.key); }))
       .add(array_of(oid::kBytea, all, [](const Mutation& m) { return std::string_view(m.value); }))
+      .add(int4s([](const Mutation& m) { return m.value_kind; }))
       .add(int8s([](const Mutation& m) { return m.delta; }))
       .add(int4s([](const Mutation& m) { return m.condition; }))
       .add(int8s([](const Mutation& m) { return m.version; }))
