@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "freshet/error.h"
@@ -37,6 +38,20 @@ struct Value {
   std::int64_t expires_at_ms = 0;
   bool from_memory = false;
   // How long ago the value was last proven current; 0 for linearizable reads.
+  std::chrono::milliseconds age{0};
+};
+
+// Of a hash: names and values.
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// A key of the key-value table that holds fields instead of a string: what HSET writes. It is stored and cached whole, so
+// that every write of a field costs as much as the hash is large: at most 65,536 fields in 4 MiB.
+struct Hash {
+  bool present = false;
+  Fields fields = {};             // In the order in which they came.
+  std::uint64_t version = 0;      // As of a Value, and so is what follows.
+  std::int64_t expires_at_ms = 0;
+  bool from_memory = false;
   std::chrono::milliseconds age{0};
 };
 
@@ -131,7 +146,7 @@ class Cache {
   std::optional<PinnedValue> try_pin(std::string_view key) const;
 
   // Reads, from memory where that keeps the promise, else from storage.
-  // Errors: deadline_exceeded, unavailable, stale, busy.
+  // Errors: deadline_exceeded, unavailable, stale, busy, wrong_type (it is a hash; those above find nothing then).
   void get(std::string_view key, const ReadOptions& options, ReadDone done);
   std::future<Result<Value>> get(std::string_view key, const ReadOptions& options = {});
 
@@ -139,6 +154,11 @@ class Cache {
   // moment, of whatever collections. Duplicates are allowed.
   void get_many(std::vector<std::string> keys, const ReadOptions& options, ReadManyDone done);
   std::future<Result<std::vector<Value>>> get_many(std::vector<std::string> keys, const ReadOptions& options = {});
+
+  // A hash, whole. Errors: as of get(), but wrong_type if it is a string or a row.
+  using HashDone = std::function<void(Result<Hash>)>;
+  void get_hash(std::string_view key, const ReadOptions& options, HashDone done);
+  std::future<Result<Hash>> get_hash(std::string_view key, const ReadOptions& options = {});
 
   // Session tokens, for reads that must include writes which others made: one that includes every write acknowledged before
   // the call; and waiting until every read includes what a token names. Errors: unsupported (no observed collections),
@@ -177,6 +197,16 @@ class Cache {
   void increment(std::string_view key, std::int64_t delta, const WriteOptions& options, IncrementDone done);
   std::future<Result<std::int64_t>> increment(std::string_view key, std::int64_t delta = 1,
                                               const WriteOptions& options = {});
+
+  // Sets fields of a hash, or removes them; an absent key has none, and goes with its last. Reads and writes the hash with
+  // other writers of the key kept out. How many fields are new, or were there. Without an expiry of its own it keeps the
+  // key's. Errors: those of writes, wrong_type (it is a string or a row), and out_of_range (the hash would be too large).
+  using FieldsDone = std::function<void(Result<std::size_t>)>;
+  void set_fields(std::string_view key, Fields fields, const WriteOptions& options, FieldsDone done);
+  std::future<Result<std::size_t>> set_fields(std::string_view key, Fields fields, const WriteOptions& options = {});
+  void erase_fields(std::string_view key, std::vector<std::string> names, const WriteOptions& options, FieldsDone done);
+  std::future<Result<std::size_t>> erase_fields(std::string_view key, std::vector<std::string> names,
+                                                const WriteOptions& options = {});
 
  private:
   struct State;

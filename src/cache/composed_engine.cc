@@ -219,7 +219,9 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
   }
   std::string cached = "no";
   const bool found = table_.inspect(key, base::hash_of(key), [&](const memory::Entry& entry) {
-    const std::string what = entry.present() ? fmt::format("{} bytes", entry.value().size()) : "known to be absent";
+    const std::string_view kind = entry.kind() == ValueKind::hash ? "a hash of " : "";
+    const std::string what =
+        entry.present() ? fmt::format("{}{} bytes", kind, entry.value().size()) : "known to be absent";
     if (!collection_->is_proven(entry, now)) {
       cached = what + ", but not proven current: the slice was lost since";
     } else if (collection_->seems_due(entry.expires_at_ms())) {

@@ -63,6 +63,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void write(std::vector<Mutation> mutations, bool all_or_nothing, base::Nanoseconds deadline,
              Callback<storage::WriteReply> done) override;
   void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) override;
+  void update_locked(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) override;
   void begin(std::vector<std::string> keys, base::Nanoseconds deadline,
              Callback<std::shared_ptr<Transaction>> done) override;
   void guard_sql(std::vector<std::string> keys, base::Nanoseconds deadline, base::Nanoseconds limit,
@@ -118,8 +119,10 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   bool is_fresh_enough(const memory::Entry& entry, const ReadOptions& options, base::Nanoseconds now,
                        base::Nanoseconds& age) const;
   Callback<storage::WriteReply> telling_watcher(const std::vector<Mutation>& mutations, Callback<storage::WriteReply> done);
+  void start_update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done, bool locked);
   void attempt(const std::shared_ptr<Update>& update);
-  void decide_and_write(const std::shared_ptr<Update>& update);
+  void note_current(Update& update, Reading reading) const;
+  void decide_and_write(const std::shared_ptr<Update>& update, const std::shared_ptr<Transaction>& transaction);
   void keep_present(storage::ScanReply reply, base::Nanoseconds deadline, Callback<storage::ScanReply> done);
 
   // Reads what memory does not have, for the places that `gathering` names.

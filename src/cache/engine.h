@@ -31,6 +31,7 @@ using storage::Callback;
 using storage::KeyState;
 using storage::Mutation;
 using storage::MutationOutcome;
+using storage::ValueKind;
 
 using storage::Level;
 
@@ -54,6 +55,7 @@ struct Reading {
   // How `value` is to be read (storage/row.h), null for the key-value table.
   storage::RowShapeRef shape;
   storage::Lsn position = 0;       // Of observed collections: of the database's log, at least as new as the value.
+  ValueKind kind = ValueKind::string;  // Of the key-value table's values.
 };
 
 // What a hit shows, valid during the visit only.
@@ -64,7 +66,8 @@ struct HitView {
   std::int64_t expires_at_ms;
   const storage::RowShape* shape = nullptr;  // As Reading::shape,
   base::Nanoseconds age = 0;
-  storage::Lsn position = 0;                 // and its position.
+  storage::Lsn position = 0;                 // its position,
+  ValueKind kind = ValueKind::string;        // and its kind.
 };
 
 // What stands behind a key.
@@ -164,7 +167,7 @@ class Engine {
   virtual Lookup try_get_at(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
                             base::FunctionRef<void(const HitView&)> visit) = 0;
   // The same, copied into `buffer` if it fits there, and then mostly without a lock. Hit: `copied` says what was found; else
-  // nothing, and the buffer's content is undefined. Reads the clock itself.
+  // nothing, and the buffer's content is undefined. Reads the clock itself. Strings only: a hash is a miss.
   virtual Lookup try_copy(std::string_view key, std::span<char> buffer, memory::EntryCopy& copied) = 0;
   // The same for many keys: their waits for memory overlap. How many were hits.
   struct CopyRequest {
@@ -174,7 +177,7 @@ class Engine {
     memory::EntryCopy copied = {};
   };
   virtual std::size_t try_copy_many(std::span<CopyRequest> requests) = 0;
-  // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss.
+  // The same, keeping the bytes alive for as long as the caller holds the entry. Null on a miss, and for a hash.
   virtual memory::EntryRef try_pin(std::string_view key, base::Nanoseconds now) = 0;
 
   virtual void get(std::string_view key, const ReadOptions& options, Callback<Reading> done) = 0;
@@ -190,6 +193,11 @@ class Engine {
                      Callback<storage::WriteReply> done) = 0;
   // Reads, decides, and writes on the condition that nothing came between; again if something did.
   virtual void update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) = 0;
+  // The same, with the key's lock held from before the reading until the write's outcome is known: for keys that many
+  // update at once. Each waits for its turn instead of trying again, and reads what the one before it has cached.
+  virtual void update_locked(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) {
+    update(std::move(key), std::move(decide), deadline, std::move(done));
+  }
 
   // Begins a transaction over keys of guarded collections. Waits for a write guard of each key, and for whoever writes one
   // of them. Null, if there are no keys and nothing is guarded here. Errors: invalid_argument, unsupported (an observed

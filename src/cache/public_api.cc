@@ -1,26 +1,16 @@
 // The public C++ API (include/freshet/cache.h) over the engine.
+// Hashes are in public_hashes.cc.
 #include <algorithm>
 #include <array>
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "cache/engine.h"
+#include "cache/public_state.h"
 #include "cache/transaction.h"
-#include "freshet/cache.h"
 
 namespace freshet {
 namespace {
-
-// The longest durations stay the longest.
-base::Nanoseconds nanoseconds(std::chrono::milliseconds duration) {
-  if (duration.count() >= base::kForever / base::kMillisecond) return base::kForever;
-  return std::max(duration.count(), -base::kForever / base::kMillisecond) * base::kMillisecond;
-}
-
-base::Nanoseconds deadline_of(std::chrono::milliseconds duration) {
-  return duration.count() == 0 ? base::kForever : base::deadline_after(base::now(), nanoseconds(duration));
-}
 
 cache::Level level_of(Freshness freshness) {
   switch (freshness) {
@@ -31,15 +21,6 @@ cache::Level level_of(Freshness freshness) {
     case Freshness::linearizable: break;
   }
   return cache::Level::linearizable;
-}
-
-cache::ReadOptions read_options(const ReadOptions& options) {
-  cache::ReadOptions read;
-  if (options.freshness) read.level = level_of(*options.freshness);
-  read.bound = nanoseconds(options.bound);
-  read.token = options.token;
-  read.deadline = deadline_of(options.deadline);
-  return read;
 }
 
 storage::CollectionSpec spec_of(const Collection& collection) {
@@ -61,6 +42,9 @@ storage::CollectionSpec spec_of(const Collection& collection) {
 }
 
 Result<Value> value_of(cache::Reading&& reading) {
+  if (reading.kind != cache::ValueKind::string) {
+    return Error::of(ErrorCode::wrong_type, "the key holds a hash, not a string", "read it with get_hash()");
+  }
   if (reading.shape && reading.present) {
     auto json = storage::to_json(*reading.shape, reading.value);
     if (!json) return std::move(json).error();
@@ -94,36 +78,16 @@ CopiedHit copied_hit(const memory::EntryCopy& found, std::size_t buffer_bytes) {
   return {hit, found.value_bytes, found.version};
 }
 
-// Runs an asynchronous call for its future.
-template <typename T, typename Start>
-std::future<Result<T>> future_of(Start start) {
-  auto promise = std::make_shared<std::promise<Result<T>>>();
-  auto future = promise->get_future();
-  start([promise](Result<T> result) { promise->set_value(std::move(result)); });
-  return future;
-}
-
 }  // namespace
 
-struct Cache::State {
-  std::unique_ptr<cache::Engine> engine;
-
-  void write(storage::Mutation mutation, const WriteOptions& options,
-             std::function<void(Result<storage::MutationOutcome>)> done) {
-    if (options.expires_after.count() < 0) {
-      return done(Error::of(ErrorCode::invalid_argument,
-                            fmt::format("expires_after is {} ms", options.expires_after.count()),
-                            "a key expires after at least 1 ms, or never (0); erase it if it is to go now"));
-    }
-    std::vector<storage::Mutation> mutations;
-    mutations.push_back(std::move(mutation));
-    engine->write(std::move(mutations), false, deadline_of(options.deadline),
-                  [done = std::move(done)](Result<storage::WriteReply> reply) {
-                    if (!reply) return done(std::move(reply).error());
-                    done(std::move(reply->front()));
-                  });
-  }
-};
+cache::ReadOptions read_options(const ReadOptions& options) {
+  cache::ReadOptions read;
+  if (options.freshness) read.level = level_of(*options.freshness);
+  read.bound = nanoseconds(options.bound);
+  read.token = options.token;
+  read.deadline = deadline_of(options.deadline);
+  return read;
+}
 
 Cache::Cache(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Cache::~Cache() = default;

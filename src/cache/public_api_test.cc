@@ -276,6 +276,43 @@ TEST_F(PublicApi, IncrementsFromManyThreadsCountOnceEach) {
   EXPECT_EQ(cache_->get("n").get()->bytes, fmt::format("{}", kThreads * kIncrements));
 }
 
+TEST_F(PublicApi, HashesAreReadWholeAndChangedByFields) {
+  const auto none = cache_->get_hash("h").get();
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->present);
+  EXPECT_EQ(*cache_->set_fields("h", {{"name", "Ada"}, {"age", "36"}}).get(), 2u);
+  const WriteOptions an_hour{.expires_after = std::chrono::hours(1)};
+  EXPECT_EQ(*cache_->set_fields("h", {{"age", "37"}, {"city", "London"}}, an_hour).get(), 1u);
+  EXPECT_EQ(*cache_->erase_fields("h", {"city", "none"}).get(), 1u);
+  const auto hash = cache_->get_hash("h").get();
+  ASSERT_TRUE(hash) << hash.error().what;
+  EXPECT_TRUE(hash->present && hash->from_memory);
+  EXPECT_EQ(hash->fields, (Fields{{"name", "Ada"}, {"age", "37"}}));
+  EXPECT_GT(hash->expires_at_ms, 0) << "the key's expiry stays";
+  EXPECT_EQ(*cache_->erase_fields("h", {"name", "age"}).get(), 2u);
+  EXPECT_FALSE(cache_->get_hash("h").get()->present);
+  EXPECT_EQ(code_of(cache_->set_fields("h", {{"f", "v"}}, {.expires_after = std::chrono::milliseconds(-1)}).get()),
+            ErrorCode::invalid_argument);
+}
+
+TEST_F(PublicApi, HashesAndStringsDoNotMix) {
+  ASSERT_TRUE(cache_->set_fields("h", {{"f", "v"}}).get());
+  ASSERT_TRUE(cache_->put("s", "string").get());
+  EXPECT_EQ(code_of(cache_->get("h").get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->get_many({"s", "h"}).get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->increment("h").get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->get_hash("s").get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->set_fields("s", {{"f", "v"}}).get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->erase_fields("s", {"f"}).get()), ErrorCode::wrong_type);
+  EXPECT_EQ(code_of(cache_->set_fields(std::string(9000, 'k'), {{"f", "v"}}).get()), ErrorCode::out_of_range);
+  std::array<char, 64> buffer;
+  EXPECT_EQ(cache_->try_get("h", buffer).hit, Hit::miss);
+  EXPECT_FALSE(cache_->try_pin("h"));
+  EXPECT_EQ(cache_->get("s").get()->bytes, "string");
+  ASSERT_TRUE(cache_->put("h", "a string now").get());
+  EXPECT_EQ(cache_->try_get("h", buffer).hit, Hit::present);
+}
+
 TEST_F(PublicApi, ValuesExpireByTheDatabasesClock) {
   WriteOptions brief;
   brief.expires_after = std::chrono::milliseconds(100);

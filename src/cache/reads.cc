@@ -35,6 +35,7 @@ Engine::Lookup ComposedEngine::try_guarded(std::string_view key, base::Nanosecon
     if (!collection_->is_proven(entry, now)) return false;
     if (entry.expires_at_ms() != 0 && collection_->seems_due(entry.expires_at_ms())) return false;
     HitView view{entry.present(), entry.value(), entry.version(), entry.expires_at_ms()};
+    view.kind = entry.kind();
     if (rows && entry.present()) {
       if (!rows->has_shape(view.value)) return false;
       view.value = rows->row_in(view.value);
@@ -99,7 +100,8 @@ memory::EntryRef ComposedEngine::try_pin(std::string_view key, base::Nanoseconds
   if (!collection_ || observes(key) || guarded_rows(key)) return nullptr;
   if (now == kReadClock) now = base::LateClock::now();
   auto entry = table_.pin(key, base::hash_of(key), [&](const memory::Entry& found) {
-    return collection_->is_proven(found, now) && !collection_->seems_due(found.expires_at_ms());
+    return found.kind() == ValueKind::string && collection_->is_proven(found, now) &&
+           !collection_->seems_due(found.expires_at_ms());
   });
   if (entry) hits_.add();
   return entry;
@@ -126,6 +128,7 @@ void ComposedEngine::show(std::string_view key, storage::KeyState state, Reading
   reading.value = std::move(state.value);
   reading.version = state.version;
   reading.expires_at_ms = state.expires_at_ms;
+  reading.kind = state.kind;
   const auto* rows = guarded_rows(key);
   if (!rows || !state.present) return;
   reading.shape = rows->shape;
@@ -140,7 +143,8 @@ bool ComposedEngine::serve_from_memory(std::string_view key, const ReadOptions& 
     if (!is_fresh_enough(entry, options, now, age)) return false;
     if (rows && entry.present() && !rows->has_shape(entry.value())) return false;
     reading = {false, {}, 0, 0, Source::memory, age, nullptr, 0};
-    show(key, {entry.present(), std::string(entry.value()), entry.version(), {}, entry.expires_at_ms()}, reading);
+    show(key, {entry.present(), std::string(entry.value()), entry.version(), {}, entry.expires_at_ms(), entry.kind()},
+         reading);
     return true;
   });
   if (hit) hits_.add();

@@ -17,8 +17,9 @@ class Transaction {
   virtual ~Transaction() = default;
   // Of every key, as of one moment at which the transaction held all of them.
   virtual const std::map<std::string, Reading, std::less<>>& readings() const = 0;
-  // Writes, in order, keys of the transaction: one transaction in storage. Once. Conditions concern rows only, and a
-  // mutation whose condition does not hold leaves the others as they are. Errors: those of Engine::write.
+  // Writes, in order, keys of the transaction: one transaction in storage. Once. Conditions concern rows, and the
+  // only key of a transaction; a mutation whose condition does not hold leaves the others as they are. Errors: those of
+  // Engine::write.
   virtual void commit(std::vector<Mutation> mutations, base::Nanoseconds deadline, Callback<storage::WriteReply> done) = 0;
 };
 

@@ -44,11 +44,13 @@ KeyState TransactionEngine::state_of(const std::string& key) const {
   if (!reading || !reading->present) return {};
   if (reading->expires_at_ms != 0 && reading->expires_at_ms <= database_now_ms()) return {};
   const auto* rows = guarded_rows(key);
-  return {true, rows ? rows->value_of(reading->value) : reading->value, reading->version, {}, reading->expires_at_ms};
+  return {true, rows ? rows->value_of(reading->value) : reading->value, reading->version, {}, reading->expires_at_ms,
+          reading->kind};
 }
 
 Reading TransactionEngine::reading_of(const std::string& key, const KeyState& state) const {
-  Reading reading{state.present, state.value, state.version, state.expires_at_ms, Source::storage, 0, nullptr, 0};
+  Reading reading{state.present, state.value, state.version, state.expires_at_ms, Source::storage, 0, nullptr, 0,
+                  state.kind};
   const auto* rows = guarded_rows(key);
   if (!rows || !state.present) return reading;
   reading.value = std::string(rows->row_in(state.value));
@@ -65,7 +67,7 @@ Engine::Lookup TransactionEngine::try_get(std::string_view key, base::Nanosecond
     visit(HitView{false, {}, reading->version, 0});
   } else {
     visit(HitView{true, reading->value, reading->version, reading->expires_at_ms, reading->shape.get(), reading->age,
-                  reading->position});
+                  reading->position, reading->kind});
   }
   return Lookup::hit;
 }
@@ -223,6 +225,7 @@ std::vector<Mutation> TransactionEngine::take_writes() {
     mutation.key = key;
     mutation.kind = reading.present ? MutationKind::put : MutationKind::erase;
     mutation.value = reading.value;
+    mutation.value_kind = reading.kind;
     if (reading.present && reading.expires_at_ms != 0) mutation.expiry = {storage::Expiry::Mode::at, reading.expires_at_ms};
     writes.push_back(std::move(mutation));
   }

@@ -5,11 +5,18 @@
 
 #include <fmt/format.h>
 
+#include "cache/transaction.h"
+
 namespace freshet::cache {
 namespace {
 
 // Times that an update reads, decides and writes before it answers that others are always faster.
 constexpr int kUpdateAttemptsMax = 64;
+
+Error too_long(const std::string& key) {
+  return Error::of(ErrorCode::out_of_range,
+                   fmt::format("a key of {} bytes; at most {} are allowed", key.size(), storage::kKeyBytesMax));
+}
 
 std::optional<Error> check(const std::vector<Mutation>& mutations) {
   if (mutations.empty()) return Error::of(ErrorCode::invalid_argument, "a write without keys");
@@ -19,10 +26,7 @@ std::optional<Error> check(const std::vector<Mutation>& mutations) {
                      "send several smaller writes");
   }
   for (const auto& mutation : mutations) {
-    if (mutation.key.size() > storage::kKeyBytesMax) {
-      return Error::of(ErrorCode::out_of_range,
-                       fmt::format("a key of {} bytes; at most {} are allowed", mutation.key.size(), storage::kKeyBytesMax));
-    }
+    if (mutation.key.size() > storage::kKeyBytesMax) return too_long(mutation.key);
     if (mutation.value.size() > storage::kValueBytesMax) {
       return Error::of(ErrorCode::out_of_range,
                        fmt::format("a value of {} bytes; at most {} are allowed", mutation.value.size(),
@@ -68,16 +72,29 @@ struct ComposedEngine::Update {
   Decide decide;
   base::Nanoseconds deadline = 0;
   Callback<UpdateOutcome> done;
+  bool locked = false;
   KeyState current;
   int attempts = 0;
 };
 
 void ComposedEngine::update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done) {
+  start_update(std::move(key), std::move(decide), deadline, std::move(done), false);
+}
+
+void ComposedEngine::update_locked(std::string key, Decide decide, base::Nanoseconds deadline,
+                                   Callback<UpdateOutcome> done) {
+  start_update(std::move(key), std::move(decide), deadline, std::move(done), true);
+}
+
+void ComposedEngine::start_update(std::string key, Decide decide, base::Nanoseconds deadline, Callback<UpdateOutcome> done,
+                                  bool locked) {
+  if (key.size() > storage::kKeyBytesMax) return done(too_long(key));
   auto update = std::make_shared<Update>();
   update->key = std::move(key);
   update->decide = std::move(decide);
   update->deadline = write_deadline(deadline);
   update->done = std::move(done);
+  update->locked = locked;
   attempt(update);
 }
 
@@ -87,16 +104,30 @@ void ComposedEngine::attempt(const std::shared_ptr<Update>& update) {
                                   fmt::format("other writers came first {} times; nothing was written", kUpdateAttemptsMax),
                                   "retry later"));
   }
+  if (update->locked) {
+    return begin({update->key}, update->deadline, [this, update](Result<std::shared_ptr<Transaction>> transaction) {
+      if (!transaction) return update->done(std::move(transaction).error());
+      note_current(*update, (*transaction)->readings().at(update->key));
+      decide_and_write(update, *transaction);
+    });
+  }
   get(update->key, {Level::linearizable, 0, {}, update->deadline}, [this, update](Result<Reading> reading) {
     if (!reading) return update->done(std::move(reading).error());
-    update->current = KeyState{reading->present, std::move(reading->value), reading->version, {}, reading->expires_at_ms};
-    const auto* rows = guarded_rows(update->key);
-    if (rows && reading->present) update->current.value = rows->value_of(update->current.value);
-    decide_and_write(update);
+    note_current(*update, *std::move(reading));
+    decide_and_write(update, nullptr);
   });
 }
 
-void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update) {
+void ComposedEngine::note_current(Update& update, Reading reading) const {
+  const auto* rows = guarded_rows(update.key);
+  if (rows && reading.present) reading.value = rows->value_of(reading.value);
+  update.current = KeyState{reading.present, std::move(reading.value), reading.version, {}, reading.expires_at_ms,
+                            reading.kind};
+}
+
+// The condition tells of other writers, and also under the key's lock of a deadline that has passed since the reading.
+void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update,
+                                      const std::shared_ptr<Transaction>& transaction) {
   auto decision = update->decide(update->current, database_now_ms());
   if (!decision) return update->done(std::move(decision).error());
   if (!*decision) return update->done(UpdateOutcome{false, update->current, update->current});
@@ -106,7 +137,7 @@ void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update) {
   mutation.version = update->current.version;
   std::vector<Mutation> mutations;
   mutations.push_back(std::move(mutation));
-  write(std::move(mutations), false, update->deadline, [this, update](Result<storage::WriteReply> reply) {
+  const auto written = [this, update](Result<storage::WriteReply> reply) {
     if (!reply) return update->done(std::move(reply).error());
     auto& outcome = reply->front();
     if (!outcome) return update->done(std::move(outcome).error());
@@ -115,7 +146,9 @@ void ComposedEngine::decide_and_write(const std::shared_ptr<Update>& update) {
       return attempt(update);
     }
     update->done(UpdateOutcome{true, std::move(update->current), std::move(outcome->after)});
-  });
+  };
+  if (transaction) return transaction->commit(std::move(mutations), update->deadline, written);
+  write(std::move(mutations), false, update->deadline, written);
 }
 
 }  // namespace freshet::cache

@@ -151,6 +151,7 @@ class GuardedCollection {
   std::vector<std::function<void()>> next_of(const std::string& key, KeyOperations& operations);
   void look_for_next(const std::string& key);
   void release(const KeyLocks& locks);
+  void go_on(std::vector<std::function<void()>> next);
 
   // reading.cc
   void read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);

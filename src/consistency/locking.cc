@@ -2,6 +2,13 @@
 #include "consistency/key_locks.h"
 
 namespace freshet::consistency {
+namespace {
+
+// Who goes on when a lock ends may end at once, too, and let the next one go on: so deep on one thread's stack.
+constexpr int kNestedReleasesMax = 16;
+thread_local int nested_releases = 0;
+
+}  // namespace
 
 KeyLocks::~KeyLocks() { collection_.release(*this); }
 
@@ -9,14 +16,15 @@ void GuardedCollection::lock(std::vector<std::string> keys, base::Nanoseconds de
                              storage::Callback<std::shared_ptr<KeyLocks>> done) {
   if (stopped_) return done(stopping());
   auto locks = std::make_shared<KeyLocks>(*this, std::move(keys), deadline, std::move(done));
+  if (!protections_.key_locks) return locks->answer(locks);
+  await_guards(locks, 0);
+  if (locks->settled_) return;
   loop_.after(std::max<base::Nanoseconds>(deadline - base::now(), 0), [weak = std::weak_ptr<KeyLocks>(locks)] {
     const auto late = weak.lock();
     if (!late) return;
     late->answer(Error::of(ErrorCode::deadline_exceeded,
                            "other writers held the keys until the deadline; nothing was written", "retry"));
   });
-  if (!protections_.key_locks) return locks->answer(locks);
-  await_guards(locks, 0);
 }
 
 // A node that does not own a key yet waits, as a write would; and for the end of whoever writes rows outside of it.
@@ -113,7 +121,20 @@ void GuardedCollection::release(const KeyLocks& locks) {
       next = next_of(key, operations);
       leave_if_idle(shard, key, operations);
     }
-    for (auto& run : next) run();
+    go_on(std::move(next));
+  }
+}
+
+// On this thread, or once that is too deep in others' ends, on the loop's.
+void GuardedCollection::go_on(std::vector<std::function<void()>> next) {
+  for (auto& run : next) {
+    if (nested_releases == kNestedReleasesMax) {
+      loop_.post(std::move(run));
+      continue;
+    }
+    ++nested_releases;
+    run();
+    --nested_releases;
   }
 }
 

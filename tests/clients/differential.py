@@ -17,6 +17,7 @@ import time
 import resp
 
 KEYS_PER_RUN = 12
+BATCH_MAX = 20
 DEADLINE_TOLERANCE_MS = 3000  # Two servers read their clocks at different moments.
 
 INTEGERS = ["0", "1", "-1", "7", "-42", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1.5", "abc",
@@ -24,9 +25,12 @@ INTEGERS = ["0", "1", "-1", "7", "-42", "9223372036854775807", "-922337203685477
 FLOATS = ["0", "0.1", "-0.1", "3.0e2", "1e-5", "10.50", "abc", "", " 1", "inf", "-inf", "nan", "1e400",
           "123456789.987654321"]
 VALUES = ["", "a", "abc", "10", "-3", "3.25", "9223372036854775806", "hello world", b"\x00\r\n\xff", "x" * 300]
+FIELDS = ["a", "b", "c", "name", "n", "f", "", b"\x00\xff"]
 SECONDS = ["100", "1000", "0", "-1", "x", "9223372036854775807", "5000000", ""]
 FAR_FUTURE_S = ["4102444800", "4102444801", "1", "0", "-5", "x"]
 # Replies that tell a moment or a time to live: compared with a tolerance.
+# Redis's hashes have their fields in order as long as they are small.
+KEEP_ORDER = ["--hash-max-listpack-entries", "10000", "--hash-max-listpack-value", "10000"]
 TIMES_MS = {"PTTL": 1, "PEXPIRETIME": 1, "TTL": 1000, "EXPIRETIME": 1000}
 
 
@@ -41,7 +45,7 @@ class RedisServer:
         self.directory = tempfile.TemporaryDirectory(prefix="freshet-differential-")
         self.process = subprocess.Popen(
             [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir",
-             self.directory.name], stdout=subprocess.DEVNULL)
+             self.directory.name, *KEEP_ORDER], stdout=subprocess.DEVNULL)
 
     def client(self):
         deadline = time.monotonic() + 20
@@ -65,11 +69,20 @@ class Commands:
     def __init__(self, dice, prefix):
         self.dice = dice
         self.keys = ["%s:%d" % (prefix, i) for i in range(KEYS_PER_RUN)]
-        self.makers = [self.strings, self.strings, self.reads, self.reads, self.numbers, self.parts, self.many, self.expiry,
-                       self.connection, self.malformed]
+        self.data = [self.strings, self.strings, self.reads, self.reads, self.numbers, self.parts, self.many, self.expiry,
+                     self.hash_writes, self.hash_writes, self.hash_reads, self.hash_reads]
+        self.makers = self.data + [self.connection, self.malformed]
 
-    def next(self):
-        words = self.dice.choice(self.makers)()
+    def batch(self):
+        """Some commands; now and then a transaction, of data alone."""
+        length = self.dice.randint(1, BATCH_MAX)
+        if self.dice.random() >= 0.1:
+            return [self.next(self.makers) for _ in range(length)]
+        commands = [self.next(self.data) for _ in range(length)]
+        return [["MULTI"]] + [words for words in commands if words[0].upper() != "KEYS"] + [["EXEC"]]
+
+    def next(self, makers):
+        words = self.dice.choice(makers)()
         if self.dice.random() < 0.2:
             words[0] = "".join(self.dice.choice([c.lower(), c.upper()]) for c in words[0])
         return words
@@ -125,6 +138,37 @@ class Commands:
             lambda: ["SET", self.key(), self.pick(INTEGERS + FLOATS)],
         ])()
 
+    def some_fields(self):
+        return [self.pick(FIELDS) for _ in range(self.dice.randint(1, 4))]
+
+    def hash_writes(self):
+        pairs = [word for field in self.some_fields() for word in (field, self.pick(VALUES))]
+        return self.pick([
+            lambda: [self.pick(["HSET", "HMSET"]), self.key()] + pairs,
+            lambda: ["HSET", self.key(), self.pick(FIELDS), self.pick(VALUES + INTEGERS + FLOATS)],
+            lambda: ["HSET", self.key()] + pairs[:-1],
+            lambda: ["HSETNX", self.key(), self.pick(FIELDS), self.pick(VALUES)],
+            lambda: ["HDEL", self.key()] + self.some_fields(),
+            lambda: ["HINCRBY", self.key(), self.pick(FIELDS), self.pick(INTEGERS)],
+            lambda: ["HINCRBYFLOAT", self.key(), self.pick(FIELDS), self.pick(FLOATS)],
+        ])()
+
+    def hash_reads(self):
+        counts = ["0", "1", "3", "1000", "-1", "-5", "x", "9223372036854775807", "-9223372036854775808",
+                  "4611686018427387904"]
+        options = self.pick([[], [], ["MATCH", self.pick(["*", "a", "[a-c]", "n*"])], ["COUNT", self.pick(["1", "0", "x"])],
+                             ["MATCH", "?", "COUNT", "100"], ["TYPE", "hash"], ["MATCH"]])
+        return self.pick([
+            lambda: ["HGET", self.key(), self.pick(FIELDS)],
+            lambda: ["HMGET", self.key()] + self.some_fields(),
+            lambda: ["HMGET", self.key()] + FIELDS + FIELDS,
+            lambda: [self.pick(["HGETALL", "HKEYS", "HVALS", "HLEN"]), self.key()],
+            lambda: [self.pick(["HEXISTS", "HSTRLEN"]), self.key(), self.pick(FIELDS)],
+            lambda: ["HRANDFIELD", self.key()],
+            lambda: ["HRANDFIELD", self.key(), self.pick(counts)] + self.pick([[], ["WITHVALUES"], ["bogus"]]),
+            lambda: ["HSCAN", self.key(), self.pick(["0", "0", "17", "x"])] + options,
+        ])()
+
     def parts(self):
         ends = ["0", "1", "5", "-1", "-3", "-1000", "1000", "x", "9223372036854775807", "-9223372036854775808"]
         return self.pick([
@@ -167,7 +211,7 @@ class Commands:
     def malformed(self):
         name = self.pick(["GET", "SET", "SETNX", "SETEX", "GETEX", "MSET", "MGET", "INCRBY", "SETRANGE", "EXPIRE", "TTL",
                           "DEL", "EXISTS", "PERSIST", "SCAN", "ECHO", "STRLEN", "nosuchcommand", "CLIENT", "CONFIG",
-                          "GETDEL"])
+                          "GETDEL", "HGET", "HSET", "HSETNX", "HMGET", "HDEL", "HINCRBY", "HSCAN", "HRANDFIELD"])
         words = [name] + [self.key() for _ in range(self.dice.choice([0, 0, 1, 5, 6]))]
         # Only names alone, and what takes any number of keys or is refused for them.
         if len(words) == 1 or name in ("nosuchcommand", "STRLEN", "TTL", "PERSIST") or name == "GET" and len(words) > 2:
@@ -178,6 +222,8 @@ class Commands:
 def same(name, ours, theirs):
     if name in TIMES_MS and isinstance(ours, int) and isinstance(theirs, int) and min(ours, theirs) > 0:
         return abs(ours - theirs) * TIMES_MS[name] <= DEADLINE_TOLERANCE_MS
+    if name == "HRANDFIELD" and isinstance(theirs, (bytes, list)) and type(ours) is type(theirs):
+        return isinstance(ours, bytes) or len(ours) == len(theirs)
     if name == "KEYS" and isinstance(ours, list) and isinstance(theirs, list):
         return sorted(ours) == sorted(theirs)
     if isinstance(ours, resp.Error) and isinstance(theirs, resp.Error):
@@ -186,23 +232,33 @@ def same(name, ours, theirs):
     return type(ours) is type(theirs) and ours == theirs
 
 
+def same_of_transaction(queued, ours, theirs):
+    if not isinstance(ours, list) or not isinstance(theirs, list):
+        return same("EXEC", ours, theirs)
+    queued = [words[0].upper() for words, reply in queued if reply == "QUEUED"]
+    return len(ours) == len(theirs) == len(queued) and all(map(same, queued, ours, theirs))
+
+
 def run(target, redis, commands, count):
     """Returns the number of differences; prints each with what led to it."""
     differences = 0
     history = {}
-    batch_max = 20
     done = 0
     while done < count:
-        batch = [commands.next() for _ in range(commands.dice.randint(1, batch_max))]
+        batch = commands.batch()
         done += len(batch)
         target.send(*batch)
         redis.send(*batch)
+        replies = []
         for words in batch:
             ours, theirs = target.read(), redis.read()
+            replies.append((words, theirs))
             key = words[1] if len(words) > 1 else ""
             history.setdefault(key, []).append((words, theirs))
-            if same(words[0].upper(), ours, theirs):
+            if same_of_transaction(replies, ours, theirs) if words == ["EXEC"] else same(words[0].upper(), ours, theirs):
                 continue
+            if words == ["EXEC"]:
+                print("IN A TRANSACTION %r" % [words for words, _ in replies])
             differences += 1
             if differences <= 20:
                 print("DIFFERENCE %r\n  redis:   %r\n  freshet: %r" % (words, theirs, ours))

@@ -56,6 +56,68 @@ def numbers(client):
         check(str(error), "value is not an integer or out of range")
 
 
+def hashes(client):
+    check(client.hset(key("h"), mapping={"name": "Ada", "age": "36"}), 2)
+    check(client.hset(key("h"), "age", "37"), 0)
+    check(client.type(key("h")), b"hash")
+    check(client.hgetall(key("h")), {b"name": b"Ada", b"age": b"37"})
+    check(client.hget(key("h"), "name"), b"Ada")
+    check(client.hmget(key("h"), "age", "none"), [b"37", None])
+    check(client.hkeys(key("h")), [b"name", b"age"])
+    check(client.hvals(key("h")), [b"Ada", b"37"])
+    check((client.hlen(key("h")), client.hexists(key("h"), "name"), client.hstrlen(key("h"), "name")), (2, True, 3))
+    check(client.hincrby(key("h"), "age", 5), 42)
+    check(client.hincrbyfloat(key("h"), "weight", 1.5), 1.5)
+    check(client.hsetnx(key("h"), "name", "Bob"), 0)
+    check(dict(client.hscan_iter(key("h"), match="[an]*")), {b"name": b"Ada", b"age": b"42"})
+    check(client.hrandfield(key("h")) in (b"name", b"age", b"weight"), True)
+    check(sorted(client.hrandfield(key("h"), 3)), [b"age", b"name", b"weight"])
+    check(client.expire(key("h"), 100), True)
+    client.hset(key("h"), "more", bytes(range(256)) * 100)
+    check(client.hget(key("h"), "more"), bytes(range(256)) * 100)
+    check(0 < client.ttl(key("h")) <= 100, True)
+    check(set(client.scan_iter(match=key("h"), _type="hash")), {key("h").encode()})
+    check(client.hdel(key("h"), "more", "weight", "none"), 2)
+    check(client.mget(key("h"), key("absent")), [None, None])
+    for wrong in (lambda: client.get(key("h")), lambda: client.incr(key("h")), lambda: client.set(key("h"), "x", get=True)):
+        try:
+            wrong()
+            raise AssertionError("a hash was taken for a string")
+        except redis.ResponseError as error:
+            check(str(error), "WRONGTYPE Operation against a key holding the wrong kind of value")
+    pipe = client.pipeline()
+    pipe.hset(key("h"), "age", 1).hincrby(key("h"), "age", 2).hdel(key("h"), "name").hgetall(key("h")).hdel(key("h"), "age")
+    check(pipe.execute(), [0, 3, 1, {b"age": b"3"}, 1])
+    check(client.exists(key("h")), 0)
+    counters(client)
+
+
+def counters(client):
+    """Each of many increments at once counts, in one hash and in one field; and WATCH sees a field."""
+    def add(number):
+        for _ in range(50):
+            client.hincrby(key("counters"), "all", 1)
+            client.hincrby(key("counters"), "own:%d" % number, 1)
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check(client.hget(key("counters"), "all"), b"400")
+    check([client.hget(key("counters"), "own:%d" % number) for number in range(8)], [b"50"] * 8)
+    with client.pipeline() as pipe:
+        pipe.watch(key("counters"))
+        client.hset(key("counters"), "all", "0")
+        pipe.multi()
+        pipe.hset(key("counters"), "all", "never")
+        try:
+            pipe.execute()
+            raise AssertionError("a transaction was executed although a field of a watched key had changed")
+        except redis.WatchError:
+            pass
+
+
 def keys(client):
     names = {key("scan:%d" % i).encode() for i in range(250)}
     client.mset({name: "x" for name in names})
@@ -179,7 +241,7 @@ def many_threads(client):
 
 def main():
     client = redis.Redis(host=sys.argv[1], port=int(sys.argv[2]))
-    for test in (strings, numbers, keys, pipelines, transactions, introspection, freshet, many_threads):
+    for test in (strings, numbers, hashes, keys, pipelines, transactions, introspection, freshet, many_threads):
         test(client)
         print("ok", test.__name__)
     for name in client.scan_iter(match=PREFIX + "*", count=1000):

@@ -54,6 +54,20 @@ void count_update(Session& session, const cache::UpdateOutcome& outcome) {
   session.access_answered(access, outcome.after.value.size());
 }
 
+using Update = void (cache::Engine::*)(std::string, cache::Decide, base::Nanoseconds,
+                                       storage::Callback<cache::UpdateOutcome>);
+
+void update_by(Update update, Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
+  if (!key_fits(context.reply, key)) return;
+  context.session.expect_access(key);
+  auto done = [finish = std::move(finish)](Session& session, cache::UpdateOutcome&& outcome) {
+    count_update(session, outcome);
+    finish(session, std::move(outcome));
+  };
+  (context.engine.*update)(std::string(key), std::move(decide), base::kForever,
+                           context.session.defer<cache::UpdateOutcome>(std::move(done)));
+}
+
 }  // namespace
 
 bool key_fits(protocol::ReplyWriter& reply, std::string_view key) {
@@ -98,6 +112,7 @@ void write_value(protocol::ReplyWriter& reply, const cache::HitView& view) {
 
 cache::HitView view_of(const cache::Engine& engine, std::string_view key, const storage::KeyState& state) {
   cache::HitView view{state.present, state.value, state.version, state.expires_at_ms};
+  view.kind = state.kind;
   const auto* rows = engine.guarded_rows(key);
   if (!rows || !state.present) return view;
   view.value = rows->row_in(view.value);
@@ -161,6 +176,7 @@ void write_key(Context& context, storage::Mutation mutation, FinishMutation fini
 }
 
 void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind kind, const Error& error) {
+  if (storage::is_wrong_kind(error)) return write_error(reply, error);
   if (error.code == ErrorCode::wrong_type && kind == storage::MutationKind::increment) return reply.error(kNotAnInteger);
   if (error.code == ErrorCode::out_of_range) {
     return reply.error(kind == storage::MutationKind::increment ? kOverflow : kTooLong);
@@ -169,14 +185,11 @@ void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind ki
 }
 
 void update_key(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
-  if (!key_fits(context.reply, key)) return;
-  context.session.expect_access(key);
-  auto done = [finish = std::move(finish)](Session& session, cache::UpdateOutcome&& outcome) {
-    count_update(session, outcome);
-    finish(session, std::move(outcome));
-  };
-  context.engine.update(std::string(key), std::move(decide), base::kForever,
-                        context.session.defer<cache::UpdateOutcome>(std::move(done)));
+  update_by(&cache::Engine::update, context, key, std::move(decide), std::move(finish));
+}
+
+void update_key_locked(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish) {
+  update_by(&cache::Engine::update_locked, context, key, std::move(decide), std::move(finish));
 }
 
 std::string invalid_expire_text(std::string_view command) {

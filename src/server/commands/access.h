@@ -37,23 +37,26 @@ inline bool is_live(const cache::Engine& engine, const storage::KeyState& state)
 
 // What a reading shows.
 inline cache::HitView view_of(const cache::Reading& reading) {
-  return {reading.present, reading.value, reading.version, reading.expires_at_ms, reading.shape.get(), reading.age};
+  return {reading.present, reading.value, reading.version, reading.expires_at_ms, reading.shape.get(), reading.age, 0,
+          reading.kind};
 }
 
-// GET's form: the value as it is; a row as a JSON object, a query's result as an array of them; null if absent.
+// GET's form: the value as it is; a row as a JSON object, a query's result as an array of them; null if absent; an error for
+// a hash.
 void write_value(protocol::ReplyWriter& reply, const cache::HitView& view);
 // What a state of a key shows: a guarded row's columns, or the value as it is. The state outlives it.
 cache::HitView view_of(const cache::Engine& engine, std::string_view key, const storage::KeyState& state);
-// Calls use(std::string_view) with the text that GET gives for a present key; an error reply if it is corrupted.
+// Calls use(std::string_view) with the text that GET gives for a present key; an error reply if it is a hash, or corrupted.
 template <typename Use>
 void with_text(protocol::ReplyWriter& reply, const cache::HitView& view, Use use) {
+  if (view.kind != cache::ValueKind::string) return reply.error(kWrongType);
   if (!view.shape) return use(view.value);
   const auto json = storage::to_json(*view.shape, view.value);
   if (!json) return write_error(reply, json.error());
   use(std::string_view(*json));
 }
 
-// Rows are rendered from memory under a small lock: longer ones are copied first.
+// Rows and hashes are rendered from memory under a small lock: longer ones are copied first.
 inline constexpr std::size_t kRenderedInPlaceBytesMax = 4 * 1024;
 
 // Calls show(const cache::HitView&) if memory holds the key, as fresh as the command asks. Without allocation, but for what
@@ -63,7 +66,8 @@ bool show_hit(Context& context, std::string_view key, Show show) {
   bool shown = false;
   storage::Lsn position = 0;
   const auto visit = [&](const cache::HitView& view) {
-    if (view.shape && view.value.size() > kRenderedInPlaceBytesMax) return;
+    const bool is_rendered = view.shape || view.kind != cache::ValueKind::string;
+    if (view.value.size() > kRenderedInPlaceBytesMax && is_rendered) return;
     shown = true;
     position = view.position;
     show(view);
@@ -71,6 +75,18 @@ bool show_hit(Context& context, std::string_view key, Show show) {
   context.engine.try_get_at(key, context.read, context.now, visit);
   if (position != 0) context.session.level().saw(position);
   return shown;
+}
+
+// Reads one key that is not to be shown from memory's place, and calls format(ReplyWriter&, const cache::HitView&,
+// cache::Source) later.
+template <typename Format>
+void await_key_from(Context& context, std::string_view key, Format format) {
+  context.session.expect_access(key);
+  const auto done = [format](Session& session, cache::Reading&& reading) {
+    count_reading(session, reading);
+    format(session.reply(), view_of(reading), reading.source);
+  };
+  context.engine.get(key, context.read, context.session.defer<cache::Reading>(done));
 }
 
 // Reads one key at the command's level and calls format(ReplyWriter&, const cache::HitView&, cache::Source), which writes
@@ -86,12 +102,7 @@ void read_key_from(Context& context, std::string_view key, Format format) {
     format(context.reply, view, cache::Source::memory);
   });
   if (hit) return count_hit(context, key, present, value_bytes);
-  context.session.expect_access(key);
-  const auto done = [format](Session& session, cache::Reading&& reading) {
-    count_reading(session, reading);
-    format(session.reply(), view_of(reading), reading.source);
-  };
-  context.engine.get(key, context.read, context.session.defer<cache::Reading>(done));
+  await_key_from(context, key, format);
 }
 
 // The same for the usual case: format(ReplyWriter&, const cache::HitView&).
@@ -120,6 +131,13 @@ void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind ki
 // Reads, decides and writes (Engine::update); errors become the reply.
 using FinishUpdate = std::function<void(Session&, cache::UpdateOutcome&&)>;
 void update_key(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish);
+// The same by Engine::update_locked.
+void update_key_locked(Context& context, std::string_view key, cache::Decide decide, FinishUpdate finish);
+// For a decision about a string: wrong_type if there is another value.
+inline std::optional<Error> fault_of_string(const storage::KeyState& current) {
+  if (current.present && current.kind != storage::ValueKind::string) return storage::wrong_kind();
+  return std::nullopt;
+}
 
 // "ERR invalid expire time in 'set' command".
 std::string invalid_expire_text(std::string_view command);

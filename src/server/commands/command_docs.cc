@@ -9,7 +9,7 @@ namespace freshet::server {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kGroups[] = {
-    {"connection", "Connection"}, {"server", "Server"}, {"string", "Strings"}, {"hash", "Rows as hashes"},
+    {"connection", "Connection"}, {"server", "Server"}, {"string", "Strings"}, {"hash", "Hashes"},
     {"generic", "Keys and expiry"},
     {"freshet", "Beyond Redis"},
 };
@@ -26,15 +26,23 @@ the key-value table.
 
 | key | GET | HGET and its kin | FRESHET.GET in RESP3 | SET, DEL, EXPIRE, HSET … |
 |---|---|---|---|---|
-| of the key-value table | the string | `-WRONGTYPE` | the string | as in Redis; the hash commands are refused |
+| of the key-value table, a string | the string | `-WRONGTYPE` | the string | as in Redis |
+| of the key-value table, a hash | `-WRONGTYPE` | its fields | a map of strings | as in Redis: [below](#hashes) |
 | `users:42`, a row | a JSON object | its columns; NULL is an absent field | a map of typed columns | `-READONLY` |
 | `accounts:7`, a guarded row | the same | the same | the same | write the row: [WRITING-ROWS.md](WRITING-ROWS.md) |
 | `orders-by-customer:17`, a query | a JSON array of objects | `-WRONGTYPE` | an array of such maps | `-READONLY` |
 
-The hash commands answer with the columns' texts as PostgreSQL writes them (`t` and `f` for booleans), as bulk strings in
-RESP3 too (HGETALL in a map), as Redis does: client libraries decode them as their callers expect.
+On rows the hash commands answer with the columns' texts as PostgreSQL writes them (`t` and `f` for booleans), as bulk
+strings in RESP3 too (HGETALL in a map), as Redis does: client libraries decode them as their callers expect.
 FRESHET.GET gives a row's columns as RESP3 numbers, doubles, booleans, nulls and strings; `numeric` stays a string, with
 every digit.
+
+A hash of the key-value table is stored and cached whole, as one value: reading a field is a look into memory, and changing
+one writes all of them, to memory and to the database. That suits objects of up to some kilobytes: a session, a user's
+settings, some counters. A write costs about what `SET … XX` of as many bytes costs (plain SETs of several clients travel
+together, and cost half). Writes of one hash take turns, one transaction of the database after the other. Larger collections
+belong into a table: [WRITING-ROWS.md](WRITING-ROWS.md). Expiry belongs to the key; that of single fields (HEXPIRE) is not
+offered.
 
 ## Levels
 
@@ -62,7 +70,7 @@ collection's.
 | `-UNAVAILABLE` | the database is out of reach; nothing was applied | safe |
 | `-BUSY` | a limit of this node is reached | safe |
 | `-READONLY` | the key is a row or a query's result: write with SQL, drop cached data with FRESHET.EVICT | fails again |
-| `-WRONGTYPE` | a hash command on a key that is no row, or one for strings on a row | fails again |
+| `-WRONGTYPE` | a hash command on a string, one for strings on a hash, or one that a row does not take | fails again |
 | `-EXECABORT` | EXEC: a command was wrong, or the database refused what one wrote; nothing was applied | fails again |
 | `-STALE` | no answer as fresh as the read asked for | safe |
 | `-UNKNOWN` | the write may have been applied: its answer was lost | only if applying it twice is harmless |
@@ -78,6 +86,7 @@ collection's.
 | bytes of an inline command | 64 KiB |
 | input, and output, of one connection | 1 GiB each |
 | large buffers of all connections together | 2 GiB |
+| a hash | 65,536 fields, and 4 MiB in all |
 | before authentication | 10 arguments of 16 KiB |
 
 A client that does not read its replies gets no further command executed once 256 KiB wait for it; one that passes a limit is

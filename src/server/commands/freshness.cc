@@ -7,6 +7,7 @@
 #include "server/commands/access.h"
 #include "server/commands/handlers.h"
 #include "server/commands/table.h"
+#include "storage/hash_fields.h"
 
 namespace freshet::server::handlers {
 namespace {
@@ -57,11 +58,24 @@ void write_typed_value(ReplyWriter& reply, const HitView& view) {
   for (const auto& row : *rows) write_typed_row(reply, columns, row);
 }
 
+// In RESP2 as HGETALL answers there.
+void write_fields(ReplyWriter& reply, const HitView& view) {
+  const auto fields = storage::read_hash(view.value);
+  if (!fields) return write_error(reply, fields.error());
+  reply.map(fields->size());
+  for (const auto& field : *fields) {
+    reply.bulk(field.name);
+    reply.bulk(field.value);
+  }
+}
+
 // FRESHET.GET's map. Rows and queries have a position of the database's log in place of a version.
 void write_reading(ReplyWriter& reply, const HitView& view, cache::Source source, bool observed) {
   reply.map(4);
   reply.bulk("value");
-  if (view.present && view.shape && reply.version() >= 3) {
+  if (view.present && view.kind == cache::ValueKind::hash) {
+    write_fields(reply, view);
+  } else if (view.present && view.shape && reply.version() >= 3) {
     write_typed_value(reply, view);
   } else {
     write_value(reply, view);

@@ -80,6 +80,10 @@ void hkeys(Context&);
 void hvals(Context&);
 void hstrlen(Context&);
 
+// hash_walks.cc
+void hrandfield(Context&);
+void hscan(Context&);
+
 // hash_writes.cc
 void hset(Context&);
 void hmset(Context&);

@@ -1,5 +1,5 @@
-// Writes of the hash family: the columns of a row of a guarded table. The table judges types and constraints; what is
-// cached, and answered from, is what it finally holds. NULL is an absent field.
+// Writes of the hash family on rows of guarded tables: their columns. The table judges types and constraints; what is
+// cached, and answered from, is what it finally holds. NULL is an absent field. Keys of the key-value table: hash_values.cc.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "protocol/number.h"
 #include "server/commands/access.h"
 #include "server/commands/handlers.h"
+#include "server/commands/hash_values.h"
 
 namespace freshet::server::handlers {
 namespace {
@@ -19,15 +20,8 @@ using storage::Mutation;
 using storage::MutationKind;
 using storage::MutationOutcome;
 
-// Observed rows have been refused before: their collections are read-only. False after an error reply.
-bool is_guarded_row(Context& context) {
-  if (context.engine.guarded_rows(context.args[1])) return true;
-  context.reply.error(fmt::format(
-      "WRONGTYPE '{}' is not offered on key-value keys, which hold strings: use SET, or keep the row in a table, in a "
-      "collection with writes = \"guarded\"",
-      to_lower(context.args[0])));
-  return false;
-}
+// Else it is one of the key-value table's: those of observed collections, which are read-only, have been refused before.
+bool is_guarded_row(const Context& context) { return context.engine.guarded_rows(context.args[1]) != nullptr; }
 
 Mutation change(Context& context) {
   Mutation mutation;
@@ -108,7 +102,7 @@ void write_bulk(protocol::ReplyWriter& reply, std::string_view text) { reply.bul
 }  // namespace
 
 void hset(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hset(context);
   Mutation mutation = change(context);
   mutation.want_before = true;
   if (!read_pairs(context, mutation.cells)) return;
@@ -119,14 +113,14 @@ void hset(Context& context) {
 }
 
 void hmset(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hmset(context);
   Mutation mutation = change(context);
   if (!read_pairs(context, mutation.cells)) return;
   write_key(context, std::move(mutation), [](Session& session, MutationOutcome&&) { session.reply().ok(); });
 }
 
 void hsetnx(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hsetnx(context);
   Mutation mutation = change(context);
   mutation.cells.push_back({std::string(context.args[2]), Cell::Kind::set_if_null, std::string(context.args[3])});
   write_key(context, std::move(mutation), [](Session& session, MutationOutcome&& outcome) {
@@ -136,7 +130,7 @@ void hsetnx(Context& context) {
 
 // A name that is no column is an absent field.
 void hdel(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hdel(context);
   const auto shape = context.engine.shape_of(context.args[1]);
   Mutation mutation = change(context);
   mutation.condition = storage::Condition::if_present;
@@ -154,7 +148,7 @@ void hdel(Context& context) {
 }
 
 void hincrby(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hincrby(context);
   std::int64_t delta = 0;
   if (!read_integer(context.reply, context.args[3], delta)) return;
   const auto shape = context.engine.shape_of(context.args[1]);
@@ -167,7 +161,7 @@ void hincrby(Context& context) {
 }
 
 void hincrbyfloat(Context& context) {
-  if (!is_guarded_row(context)) return;
+  if (!is_guarded_row(context)) return hash_values::hincrbyfloat(context);
   if (!is_finite_number(context.args[3])) return context.reply.error("ERR value is not a valid float");
   add(context, context.args[3], write_bulk);
 }

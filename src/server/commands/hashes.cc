@@ -1,140 +1,99 @@
-// The hash family: the columns of a table's row. Field names are column names as clients see them; NULL is an absent field,
-// and so is a name that is no column. Values are bulk strings in both protocols, as clients of Redis expect of these
-// commands; FRESHET.GET gives them their types.
+// The hash family's reads, but for those that draw or walk (hash_walks.cc).
 #include <algorithm>
 
-#include "server/commands/access.h"
 #include "server/commands/handlers.h"
+#include "server/commands/hash_access.h"
 
 namespace freshet::server::handlers {
 namespace {
 
-using cache::CollectionKind;
 using cache::HitView;
 using protocol::ReplyWriter;
-using storage::RowView;
+using storage::HashField;
+using Field = std::optional<std::string_view>;
 
-// False after an error reply: the key is none of a row.
-bool is_row_key(Context& context) {
-  const auto kind = context.engine.kind_of(context.args[1]);
-  if (cache::is_any_row(kind)) return true;
-  if (kind == CollectionKind::query) {
-    context.reply.error("WRONGTYPE a query's result is a list of rows, not a hash; use GET, or FRESHET.GET");
-  } else {
-    context.reply.error(
-        "WRONGTYPE hashes here are rows of tables, and this key belongs to no collection; use GET and SET");
-  }
-  return false;
-}
-
-// One column of a present row; nothing if it is NULL or there is none of that name.
-std::optional<std::string_view> field_of(const HitView& view, std::string_view name) {
-  const auto column = view.shape->find(name);
-  return column ? storage::column_of(view.value, *column) : std::nullopt;
-}
-
-void write_field(ReplyWriter& reply, const std::optional<std::string_view>& field) {
+void write_field(ReplyWriter& reply, const Field& field) {
   if (field) return reply.bulk(*field);
   reply.null();
 }
 
-// Reads the row and calls format(ReplyWriter&, const HitView&); an absent row has `absent` for an answer.
-template <typename Format>
-void read_row_or(Context& context, void (*absent)(ReplyWriter&), Format format) {
-  if (!is_row_key(context)) return;
-  read_key(context, context.args[1], [absent, format](ReplyWriter& reply, const HitView& view) {
-    if (!view.present || !view.shape) return absent(reply);
-    format(reply, view);
+// Calls write(ReplyWriter&, const Field&) with the command's field.
+void read_field(Context& context, void (*write)(ReplyWriter&, const Field&)) {
+  read_hash_key(context, [write, name = std::string(context.args[2])](ReplyWriter& reply, const HitView& view) {
+    if (!view.present) return write(reply, std::nullopt);
+    const auto field = field_of(view, name);
+    if (!field) return write_error(reply, field.error());
+    write(reply, *field);
   });
 }
 
-// The fields of a row: its columns that are not NULL.
-struct Field {
-  std::string_view name;
-  std::string_view value;
-};
-
-// Calls write(ReplyWriter&, fields) for the row; an absent one has no fields.
-template <typename Write>
-void read_fields(Context& context, Write write) {
-  if (!is_row_key(context)) return;
-  read_key(context, context.args[1], [write](ReplyWriter& reply, const HitView& view) {
-    std::vector<Field> fields;
-    if (view.present && view.shape) {
-      const auto& columns = view.shape->columns;
-      const auto row = storage::read_row(view.value, columns.size());
-      if (!row) return write_error(reply, row.error());
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        if ((*row)[i]) fields.push_back({columns[i].name, *(*row)[i]});
-      }
-    }
-    write(reply, fields);
-  });
+// One after the other; each of many fields of a hash is found by an index over all.
+void write_fields(ReplyWriter& reply, const HitView& view, const std::vector<std::string>& names) {
+  if (view.present && !view.shape) {
+    const auto hash = storage::HashFields::read(view.value);
+    if (!hash) return write_error(reply, hash.error());
+    reply.array(names.size());
+    for (const auto& name : names) write_field(reply, hash->find(name));
+    return;
+  }
+  reply.array(names.size());
+  for (const auto& name : names) {
+    const auto field = view.present ? field_of(view, name) : Result<Field>(Field());
+    write_field(reply, field ? *field : std::nullopt);
+  }
 }
 
-void write_zero(ReplyWriter& reply) { reply.integer(0); }
-void write_null(ReplyWriter& reply) { reply.null(); }
+void write_names(ReplyWriter& reply, const std::vector<HashField>& fields) {
+  reply.array(fields.size());
+  for (const auto& field : fields) reply.bulk(field.name);
+}
+
+void write_values(ReplyWriter& reply, const std::vector<HashField>& fields) {
+  reply.array(fields.size());
+  for (const auto& field : fields) reply.bulk(field.value);
+}
+
+void write_all(ReplyWriter& reply, const std::vector<HashField>& fields) {
+  reply.map(fields.size());
+  for (const auto& field : fields) {
+    reply.bulk(field.name);
+    reply.bulk(field.value);
+  }
+}
+
+void write_size(ReplyWriter& reply, const HitView& view) {
+  if (!view.present) return reply.integer(0);
+  if (view.shape) {
+    const auto fields = fields_of(view);
+    return fields ? reply.integer(static_cast<std::int64_t>(fields->size())) : write_error(reply, fields.error());
+  }
+  const auto size = storage::hash_size(view.value);
+  size ? reply.integer(static_cast<std::int64_t>(*size)) : write_error(reply, size.error());
+}
 
 }  // namespace
 
-void hget(Context& context) {
-  read_row_or(context, write_null, [name = std::string(context.args[2])](ReplyWriter& reply, const HitView& view) {
-    write_field(reply, field_of(view, name));
-  });
-}
+void hget(Context& context) { read_field(context, write_field); }
 
 void hmget(Context& context) {
-  if (!is_row_key(context)) return;
   const auto wanted = context.args.subspan(2);
-  read_key(context, context.args[1],
-           [names = std::vector<std::string>(wanted.begin(), wanted.end())](ReplyWriter& reply, const HitView& view) {
-             const bool exists = view.present && view.shape;
-             reply.array(names.size());
-             for (const auto& name : names) write_field(reply, exists ? field_of(view, name) : std::nullopt);
-           });
+  read_hash_key(context, [names = std::vector<std::string>(wanted.begin(), wanted.end())](
+                             ReplyWriter& reply, const HitView& view) { write_fields(reply, view, names); });
 }
 
 void hexists(Context& context) {
-  read_row_or(context, write_zero, [name = std::string(context.args[2])](ReplyWriter& reply, const HitView& view) {
-    reply.integer(field_of(view, name) ? 1 : 0);
-  });
+  read_field(context, [](ReplyWriter& reply, const Field& field) { reply.integer(field ? 1 : 0); });
 }
 
 void hstrlen(Context& context) {
-  read_row_or(context, write_zero, [name = std::string(context.args[2])](ReplyWriter& reply, const HitView& view) {
-    const auto field = field_of(view, name);
+  read_field(context, [](ReplyWriter& reply, const Field& field) {
     reply.integer(field ? static_cast<std::int64_t>(field->size()) : 0);
   });
 }
 
-void hgetall(Context& context) {
-  read_fields(context, [](ReplyWriter& reply, const std::vector<Field>& fields) {
-    reply.map(fields.size());
-    for (const auto& field : fields) {
-      reply.bulk(field.name);
-      reply.bulk(field.value);
-    }
-  });
-}
-
-void hkeys(Context& context) {
-  read_fields(context, [](ReplyWriter& reply, const std::vector<Field>& fields) {
-    reply.array(fields.size());
-    for (const auto& field : fields) reply.bulk(field.name);
-  });
-}
-
-void hvals(Context& context) {
-  read_fields(context, [](ReplyWriter& reply, const std::vector<Field>& fields) {
-    reply.array(fields.size());
-    for (const auto& field : fields) reply.bulk(field.value);
-  });
-}
-
-void hlen(Context& context) {
-  read_fields(context, [](ReplyWriter& reply, const std::vector<Field>& fields) {
-    reply.integer(static_cast<std::int64_t>(fields.size()));
-  });
-}
+void hgetall(Context& context) { read_fields(context, write_all); }
+void hkeys(Context& context) { read_fields(context, write_names); }
+void hvals(Context& context) { read_fields(context, write_values); }
+void hlen(Context& context) { read_hash_key(context, write_size); }
 
 }  // namespace freshet::server::handlers

@@ -82,14 +82,15 @@ TEST_F(HashesTest, ColumnsAreFields) {
   EXPECT_THAT(client->call({"HGETALL", "users:1"}), StartsWith(R"({"id": "1", "name": "Ada", )"));
 }
 
-TEST_F(HashesTest, HashCommandsOnKeyValueKeysSayWhatToUse) {
+TEST_F(HashesTest, ColumnsAreDrawnAndWalked) {
+  put_user("1", "Ada");
+  put_top("top:x", {"Ada"});
   auto client = connect();
-  client->call({"SET", "k", "v"});
-  for (const auto& words : {Words{"HGET", "k", "f"}, Words{"HGETALL", "k"}, Words{"HMGET", "other:1", "f"}}) {
-    EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE hashes here are rows of tables"));
-  }
-  for (const auto& words : {Words{"HSET", "k", "f", "v"}, Words{"HDEL", "k", "f"}, Words{"HINCRBY", "k", "f", "1"}}) {
-    EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE 'h")) << words[0];
+  play(*client, {{{"HRANDFIELD", "users:1", "100"}, R"(["id", "name", "balance", "active", "tags"])"},
+                 {{"HSCAN", "users:1", "0", "MATCH", "[in]*"}, R"(["0", ["id", "1", "name", "Ada"]])"},
+                 {{"HRANDFIELD", "users:2"}, "null"}});
+  for (const auto& words : {Words{"HRANDFIELD", "top:x"}, Words{"HSCAN", "top:x", "0"}}) {
+    EXPECT_THAT(client->call(words), StartsWith("-WRONGTYPE a query's result is a list of rows"));
   }
 }
 

@@ -56,11 +56,12 @@ void delete_next(Session& session, const std::shared_ptr<Deletion>& deletion) {
 // What SCAN and KEYS ask for.
 struct ScanFilter {
   std::string pattern = "*";
-  bool strings = true;  // The TYPE asked for is the only one there is.
+  std::optional<std::string> type;  // In lower case; nullopt: any.
 
   bool takes(const storage::ScanReply::Key& key, std::int64_t database_ms) const {
     const bool live = key.expires_at_ms == 0 || key.expires_at_ms > database_ms;
-    return live && strings && (pattern == "*" || glob_matches(pattern, key.key));
+    const bool typed = !type || *type == (key.kind == cache::ValueKind::hash ? "hash" : "string");
+    return live && typed && (pattern == "*" || glob_matches(pattern, key.key));
   }
 };
 
@@ -75,7 +76,7 @@ bool read_scan_options(Context& context, ScanFilter& filter, std::int64_t& count
     } else if (equals_ignoring_case(args[i], "match")) {
       filter.pattern = args[i + 1];
     } else if (equals_ignoring_case(args[i], "type")) {
-      filter.strings = equals_ignoring_case(args[i + 1], "string");
+      filter.type = to_lower(args[i + 1]);
     } else {
       return context.reply.error(kSyntaxError), false;
     }
@@ -134,7 +135,8 @@ void exists(Context& context) {
 void type(Context& context) {
   read_key(context, context.args[1], [](ReplyWriter& reply, const HitView& view) {
     if (!view.present) return reply.simple("none");
-    reply.simple(view.shape && !view.shape->is_query ? "hash" : "string");
+    const bool is_row = view.shape && !view.shape->is_query;
+    reply.simple(is_row || view.kind == cache::ValueKind::hash ? "hash" : "string");
   });
 }
 

@@ -1,11 +1,9 @@
 // Counters: storage computes the integers; floats are read, computed here and written back on condition.
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
 #include "protocol/number.h"
 #include "server/commands/access.h"
+#include "server/commands/float_text.h"
 #include "server/commands/handlers.h"
 
 namespace freshet::server::handlers {
@@ -15,8 +13,6 @@ using storage::Expiry;
 using storage::Mutation;
 using storage::MutationKind;
 
-// Room for the longest float that is written, a long double in full; what is read must fit into it too.
-constexpr std::size_t kFloatRoom = 5 * 1024;
 constexpr const char* kNotAFloat = "value is not a valid float";
 
 void add(Context& context, std::int64_t delta) {
@@ -30,31 +26,6 @@ void add(Context& context, std::int64_t delta) {
     if (!value) return session.reply().error("ERR internal: storage returned a counter that is no integer");
     session.reply().integer(*value);
   });
-}
-
-std::optional<long double> parse_float(std::string_view text) {
-  if (text.empty() || text.size() >= kFloatRoom || std::isspace(static_cast<unsigned char>(text.front()))) {
-    return std::nullopt;
-  }
-  const std::string copy(text);
-  char* end = nullptr;
-  errno = 0;
-  const long double value = std::strtold(copy.c_str(), &end);
-  const bool out_of_range = errno == ERANGE && (std::isinf(value) || value == 0);
-  if (end != copy.c_str() + copy.size() || out_of_range || std::isnan(value)) return std::nullopt;
-  return value;
-}
-
-// As Redis prints floats for people: 17 decimals at most, without trailing zeros, never with an exponent.
-std::string format_float(long double value) {
-  char text[kFloatRoom];
-  const int length = std::snprintf(text, sizeof text, "%.17Lf", value);
-  std::string out(text, static_cast<std::size_t>(length));
-  if (out.find('.') != std::string::npos) {
-    out.erase(out.find_last_not_of('0') + 1);
-    if (out.back() == '.') out.pop_back();
-  }
-  return out == "-0" ? "0" : out;
 }
 
 }  // namespace
@@ -77,11 +48,11 @@ void decrby(Context& context) {
 void incrbyfloat(Context& context) {
   if (!takes_strings(context, context.args[1])) return;
   const auto delta = parse_float(context.args[2]);
-  if (!delta) return context.reply.error(std::string("ERR ") + kNotAFloat);
-  const auto decide = [delta = *delta](const storage::KeyState& current, std::int64_t) -> Result<std::optional<Mutation>> {
+  const auto decide = [delta](const storage::KeyState& current, std::int64_t) -> Result<std::optional<Mutation>> {
+    if (auto fault = fault_of_string(current)) return *std::move(fault);  // Redis looks at the key first.
     const auto value = current.present ? parse_float(current.value) : std::optional<long double>(0.0L);
-    if (!value) return Error::of(ErrorCode::invalid_argument, kNotAFloat);
-    const long double sum = *value + delta;
+    if (!value || !delta) return Error::of(ErrorCode::invalid_argument, kNotAFloat);
+    const long double sum = *value + *delta;
     if (std::isnan(sum) || std::isinf(sum)) {
       return Error::of(ErrorCode::out_of_range, "increment would produce NaN or Infinity");
     }

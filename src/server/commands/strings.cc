@@ -22,6 +22,12 @@ using storage::Mutation;
 using storage::MutationKind;
 using storage::MutationOutcome;
 
+// MGET's form of one value: Redis's has no place for an error.
+void write_string(ReplyWriter& reply, const HitView& view) {
+  if (view.kind != cache::ValueKind::string) return reply.null();
+  write_value(reply, view);
+}
+
 // The value before a mutation that asked for it; what stands there now is it too if nothing was applied.
 void write_before(Session& session, std::string_view key, const MutationOutcome& outcome) {
   const auto& before = outcome.before ? *outcome.before : outcome.after;
@@ -159,14 +165,14 @@ void mget(Context& context) {
     hits = keys[i].size() <= storage::kKeyBytesMax && show_hit(context, keys[i], [&](const HitView& view) {
       found += view.present;
       if (recorded) value_bytes.push_back(view.value.size());
-      write_value(context.reply, view);
+      write_string(context.reply, view);
     });
   }
   if (!hits) {
     out.truncate(begin);
     return read_keys(context, keys, [](Session& session, std::vector<cache::Reading>&& readings) {
       session.reply().array(readings.size());
-      for (const auto& reading : readings) write_value(session.reply(), view_of(reading));
+      for (const auto& reading : readings) write_string(session.reply(), view_of(reading));
     });
   }
   for (std::size_t i = 0; i < keys.size(); ++i) count_read(context.session, i < found);
@@ -239,6 +245,7 @@ void getex(Context& context) {
   if (!expiry) return;
   const auto decide = [expiry = *expiry](const storage::KeyState& current, std::int64_t) -> Result<std::optional<Mutation>> {
     if (!current.present) return std::optional<Mutation>();
+    if (auto fault = fault_of_string(current)) return *std::move(fault);
     if (!expiry) return expiry.error();  // Redis looks for the key first.
     if (expiry->mode == Expiry::Mode::clear && current.expires_at_ms == 0) return std::optional<Mutation>();
     Mutation mutation;
@@ -282,6 +289,7 @@ void setrange(Context& context) {
   const auto start = static_cast<std::size_t>(offset);
   const auto decide = [start, part = std::string(context.args[3])](const storage::KeyState& current,
                                                                    std::int64_t) -> Result<std::optional<Mutation>> {
+    if (auto fault = fault_of_string(current)) return *std::move(fault);
     if (part.empty()) return std::optional<Mutation>();
     if (start > storage::kValueBytesMax - std::min(part.size(), storage::kValueBytesMax)) {
       return Error::of(ErrorCode::out_of_range, std::string(kTooLong.substr(4)));

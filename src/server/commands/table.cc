@@ -11,10 +11,9 @@ namespace h = handlers;
 constexpr std::uint32_t kRead = kReadonly | kFast | kPrefetch;
 constexpr std::uint32_t kConnection = kFast;
 constexpr std::string_view kNoteMulti = "At most 1024 keys: they are one transaction in the database.";
-constexpr std::string_view kNoteRow = "The key is a row of a table's collection; fields are its columns.";
 constexpr std::string_view kNoteHashWrite =
-    "Rows of guarded collections only: those of observed ones are read-only, and key-value keys hold strings. NULL is an "
-    "absent field. Errors of types and constraints name the column and the constraint.";
+    "A hash is stored whole: each write stores all of its fields, at most 65,536 of them in 4 MiB. Of a row of a guarded "
+    "collection it sets columns; errors of types and constraints name the column and the constraint.";
 constexpr std::string_view kNoteMultiExec =
     "All or nothing: isolated from every other writer, and applied in one transaction of the database. A command that fails "
     "by itself (a value of the wrong type) leaves the others as they are, as in Redis; what the database refuses (a "
@@ -152,29 +151,32 @@ constexpr Command kCommands[] = {
      h::incrbyfloat},
 
     // Rows.
-    {"hget", 3, kRead, 1, 1, 1, "hash", "2.0.0", "key field", "A column of the row.", h::hget, kNoteRow},
-    {"hmget", -3, kRead, 1, 1, 1, "hash", "2.0.0", "key field [field ...]", "Columns of the row.", h::hmget, kNoteRow},
-    {"hgetall", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "Every column of the row that is not NULL.",
-     h::hgetall, kNoteRow},
-    {"hexists", 3, kRead, 1, 1, 1, "hash", "2.0.0", "key field", "Whether the row has the column, and it is not NULL.",
-     h::hexists, kNoteRow},
-    {"hlen", 2, kRead, 1, 1, 1, "hash", "2.0.0", "key", "How many columns of the row are not NULL.", h::hlen, kNoteRow},
-    {"hkeys", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "The names of the columns that are not NULL.",
-     h::hkeys, kNoteRow},
-    {"hvals", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "The columns that are not NULL.", h::hvals,
-     kNoteRow},
-    {"hstrlen", 3, kRead, 1, 1, 1, "hash", "3.2.0", "key field", "The length of the column's text.", h::hstrlen, kNoteRow},
-    {"hset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]",
-     "Sets columns of the row; a missing row is inserted.", h::hset, kNoteHashWrite},
-    {"hsetnx", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value", "Sets the column if it is NULL.", h::hsetnx,
+    {"hget", 3, kRead, 1, 1, 1, "hash", "2.0.0", "key field", "The field's value.", h::hget},
+    {"hmget", -3, kRead, 1, 1, 1, "hash", "2.0.0", "key field [field ...]", "The fields' values.", h::hmget},
+    {"hgetall", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "Every field and its value.", h::hgetall,
+     "In the order in which the fields came; of a row in that of its columns."},
+    {"hexists", 3, kRead, 1, 1, 1, "hash", "2.0.0", "key field", "Whether there is such a field.", h::hexists},
+    {"hlen", 2, kRead, 1, 1, 1, "hash", "2.0.0", "key", "How many fields there are.", h::hlen},
+    {"hkeys", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "The names of the fields.", h::hkeys},
+    {"hvals", 2, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.0.0", "key", "The values of the fields.", h::hvals},
+    {"hstrlen", 3, kRead, 1, 1, 1, "hash", "3.2.0", "key field", "The length of the field's value.", h::hstrlen},
+    {"hrandfield", -2, kReadonly | kPrefetch, 1, 1, 1, "hash", "6.2.0", "key [count [WITHVALUES]]",
+     "Fields drawn at random: distinct ones, or with repetition if the count is negative.", h::hrandfield,
+     "With repetition at most 65,536."},
+    {"hscan", -3, kReadonly | kPrefetch, 1, 1, 1, "hash", "2.8.0", "key cursor [MATCH pattern] [COUNT count]",
+     "Walks over the fields.", h::hscan, "All fields come at once, as of Redis's small hashes."},
+    {"hset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]", "Sets fields.", h::hset,
      kNoteHashWrite},
-    {"hmset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]",
-     "Sets columns of the row, as HSET.", h::hmset, kNoteHashWrite},
+    {"hsetnx", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value", "Sets the field if it is absent.", h::hsetnx,
+     kNoteHashWrite},
+    {"hmset", -4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field value [field value ...]", "Sets fields, as HSET.",
+     h::hmset, kNoteHashWrite},
     {"hdel", -3, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field [field ...]",
-     "Sets columns of the row to NULL; the row stays.", h::hdel, kNoteHashWrite},
-    {"hincrby", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field increment", "Adds to the integer column.",
+     "Removes fields; the key goes with the last.", h::hdel,
+     "Of a row of a guarded collection it sets columns to NULL, and the row stays."},
+    {"hincrby", 4, kWrite | kFast, 1, 1, 1, "hash", "2.0.0", "key field increment", "Adds to the integer in the field.",
      h::hincrby, kNoteHashWrite},
-    {"hincrbyfloat", 4, kWrite | kFast, 1, 1, 1, "hash", "2.6.0", "key field increment", "Adds to the column, a number.",
+    {"hincrbyfloat", 4, kWrite | kFast, 1, 1, 1, "hash", "2.6.0", "key field increment", "Adds to the number in the field.",
      h::hincrbyfloat, kNoteHashWrite},
 
     // Transactions.
@@ -193,7 +195,7 @@ constexpr Command kCommands[] = {
     {"unlink", -2, kWrite | kFast, 1, -1, 1, "generic", "4.0.0", "key [key ...]", "Deletes keys, as DEL.", h::del,
      kNoteDelete},
     {"exists", -2, kRead, 1, -1, 1, "generic", "1.0.0", "key [key ...]", "How many of the keys exist.", h::exists},
-    {"type", 2, kRead, 1, 1, 1, "generic", "1.0.0", "key", "The type of the value: string, hash (a row), or none.",
+    {"type", 2, kRead, 1, 1, 1, "generic", "1.0.0", "key", "The type of the value: string, hash (a row too), or none.",
      h::type, "A query's result is a string: its JSON."},
     {"touch", -2, kRead, 1, -1, 1, "generic", "3.2.1", "key [key ...]", "Reads the keys for the sake of eviction.",
      h::exists},

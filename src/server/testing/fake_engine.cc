@@ -60,6 +60,7 @@ void FakeEngine::drop_cache() {
 void FakeEngine::put_in_storage(std::string key, std::string value, std::int64_t expires_at_ms) {
   const std::lock_guard lock(mutex_);
   KeyState& state = keys_[position(key)];
+  state.kind = storage::ValueKind::string;
   state.present = true;
   state.value = std::move(value);
   state.version = ++version_;
@@ -136,6 +137,7 @@ cache::Reading FakeEngine::read(const std::string& key) {
     reading.value = state->value;
     reading.version = state->version;
     reading.expires_at_ms = state->expires_at_ms;
+    reading.kind = state->kind;
   }
   reading.shape = shape_of(key);
   if (reading.shape) {
@@ -153,7 +155,9 @@ cache::Engine::Lookup FakeEngine::try_get(std::string_view key, base::Nanosecond
   if (!cached_.contains(key)) return Lookup::miss;
   ++hits_;
   const KeyState* state = live(std::string(key));
-  visit(state ? cache::HitView{true, state->value, state->version, state->expires_at_ms} : cache::HitView{false, {}, 0, 0});
+  cache::HitView view{false, {}, 0, 0};
+  if (state) view = {true, state->value, state->version, state->expires_at_ms, nullptr, 0, 0, state->kind};
+  visit(view);
   return Lookup::hit;
 }
 
@@ -212,12 +216,13 @@ bool FakeEngine::holds(const Mutation& mutation) {
   return false;
 }
 
-void FakeEngine::store(const Mutation& mutation, std::string value) {
+void FakeEngine::store(const Mutation& mutation, std::string value, storage::ValueKind kind) {
   const KeyState* before = live(mutation.key);
   const std::int64_t kept = before ? before->expires_at_ms : 0;
   KeyState& state = keys_[position(mutation.key)];
   state.present = true;
   state.value = std::move(value);
+  state.kind = kind;
   state.version = ++version_;
   switch (mutation.expiry.mode) {
     case Expiry::Mode::keep: state.expires_at_ms = kept; break;
@@ -231,6 +236,8 @@ Result<MutationOutcome> FakeEngine::apply(const Mutation& mutation) {
   MutationOutcome outcome;
   const KeyState* before = live(mutation.key);
   const KeyState old = before ? *before : KeyState{};
+  const bool for_strings = mutation.kind == MutationKind::increment || mutation.kind == MutationKind::append;
+  if (old.kind != storage::ValueKind::string && (for_strings || mutation.want_before)) return storage::wrong_kind();
   if (mutation.want_before) outcome.before = old;
   if (!holds(mutation)) {
     outcome.after = old;
@@ -245,9 +252,9 @@ Result<MutationOutcome> FakeEngine::apply(const Mutation& mutation) {
   } else if (mutation.kind == MutationKind::append) {
     store(mutation, old.value + mutation.value);
   } else if (mutation.kind == MutationKind::put) {
-    store(mutation, mutation.value);
+    store(mutation, mutation.value, mutation.value_kind);
   } else if (mutation.kind == MutationKind::touch) {
-    store(mutation, old.value);
+    store(mutation, old.value, old.kind);
   } else {
     keys_.erase(position(mutation.key));
   }
@@ -333,7 +340,7 @@ void FakeEngine::scan(std::uint64_t cursor, std::size_t limit, base::Nanoseconds
       reply.next = at->first.first;
       break;
     }
-    reply.keys.push_back({at->first.second, at->second.expires_at_ms});
+    reply.keys.push_back({at->first.second, at->second.expires_at_ms, at->second.kind});
   }
   answer([done, reply = std::move(reply)] { done(reply); });
 }

@@ -94,7 +94,8 @@ class FakeEngine final : public cache::Engine {
   void tell(std::string_view key);
   bool holds(const storage::Mutation& mutation);
   Result<storage::MutationOutcome> apply(const storage::Mutation& mutation);
-  void store(const storage::Mutation& mutation, std::string value);
+  void store(const storage::Mutation& mutation, std::string value,
+             storage::ValueKind kind = storage::ValueKind::string);
 
   mutable std::recursive_mutex mutex_;  // An answer given at once may call again.
   std::map<Position, storage::KeyState> keys_;  // In the order of a scan.
