@@ -2,10 +2,12 @@
 #include "cache/hash_update.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <functional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -183,6 +185,32 @@ TEST(HashUpdate, ALostWriteThatNeverLandedIsMadeOnce) {
   EXPECT_EQ(number_in(engine.get("h")->value, "n"), 2);
 }
 
+// The lock keeps writers out, not time.
+TEST(HashUpdate, FieldsThatExpireBeforeTheWriteArrivesAreNotBroughtBack) {
+  HeldEngine engine;
+  engine.wait_until_guarded();
+  ASSERT_TRUE(update(engine, "h", set_field));
+  Mutation touch;
+  touch.kind = storage::MutationKind::touch;
+  touch.key = "h";
+  touch.expiry = {storage::Expiry::Mode::after, 500};
+  const auto touched = engine.write(touch);
+  ASSERT_TRUE(touched);
+  engine.held->hold(HeldStorage::Kind::write, true);
+  auto future = start_update(*engine, "h", [](storage::HashFields& fields) -> Result<bool> { return fields.set("g", "w"); });
+  const auto call = engine.held->next(HeldStorage::Kind::write);
+  engine.held->hold(HeldStorage::Kind::write, false);
+  while (base::wall_ms() <= touched->after.expires_at_ms) std::this_thread::yield();
+  call->execute();
+  call->reply();
+  const auto outcome = take(future);
+  ASSERT_TRUE(outcome) << outcome.error().what;
+  const auto stored = engine.stored("h");
+  EXPECT_EQ(*storage::hash_size(stored.value), 1u);
+  EXPECT_EQ(*storage::find_in_hash(stored.value, "g"), "w");
+  EXPECT_EQ(stored.expires_at_ms, 0);
+}
+
 TEST(HashUpdate, OnABadNetworkEveryAcknowledgedUpdateCountsOnce) {
   freshet::testing::Delays delays;
   delays.write_late_max = 50 * base::kMillisecond;
@@ -211,7 +239,22 @@ TEST(HashUpdate, OnABadNetworkEveryAcknowledgedUpdateCountsOnce) {
   EXPECT_GT(acknowledged, kUpdates) << "else nothing was tried";
 }
 
-// Each ends as soon as it has its turn, and gives way to the next: not on top of one another on one thread's stack.
+// Runs a task on a thread with so small a stack that thousands of calls do not go on top of one another.
+void run_on_small_stack(std::function<void()> task) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
+  pthread_t thread;
+  const auto main = [](void* given) -> void* {
+    (*static_cast<std::function<void()>*>(given))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, main, &task), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+// Each ends as soon as it has its turn, and gives way to the next.
 TEST(HashUpdate, ThousandsThatFindNothingToDoTakeTurns) {
   TestEngine engine;
   engine.wait_until_guarded();
@@ -224,7 +267,7 @@ TEST(HashUpdate, ThousandsThatFindNothingToDoTakeTurns) {
   for (int i = 0; i < 8000; ++i) {
     waiting.push_back(start_update(*engine, "h", [](storage::HashFields& fields) { return fields.erase("none"); }));
   }
-  transaction->reset();
+  run_on_small_stack([&] { transaction->reset(); });
   for (auto& each : waiting) {
     const auto outcome = take(each);
     ASSERT_TRUE(outcome) << outcome.error().what;

@@ -134,6 +134,7 @@ void GuardedCollection::go_on(std::vector<std::function<void()>> next) {
     }
     ++nested_releases;
     run();
+    run = nullptr;  // It may hold the last of the locks.
     --nested_releases;
   }
 }
