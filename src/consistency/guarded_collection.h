@@ -164,6 +164,9 @@ class GuardedCollection {
   static WritePart part_of_key(const std::string& key);
   void begin(const WriteRef& write, std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
              storage::Callback<storage::WriteReply> done);
+  bool needs_locks(const std::vector<storage::Mutation>& mutations) const;
+  void begin_locked(const WriteRef& write, std::shared_ptr<KeyLocks> locks, std::vector<storage::Mutation> mutations,
+                    base::Nanoseconds deadline, storage::Callback<storage::WriteReply> done);
   void start(const WriteRef& write);
   bool falls_under_its_locks(const Write& write) const;
   void wait_for_guard(const WriteRef& write, base::Slot slot);

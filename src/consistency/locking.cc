@@ -106,7 +106,7 @@ void GuardedCollection::look_for_next(const std::string& key) {
     next = next_of(key, *operations);
     leave_if_idle(shard, key, *operations);
   }
-  for (auto& run : next) run();
+  go_on(std::move(next));
 }
 
 void GuardedCollection::release(const KeyLocks& locks) {

@@ -10,12 +10,12 @@ namespace {
 // Of a row's write that is known to have landed, with the transaction that it is part of. What it did by itself is known if
 // it is the only thing that was done: no condition, nothing after it.
 Result<storage::MutationOutcome> row_outcome(const storage::Mutation& mutation, const WritePart& part,
-                                             const storage::KeyState& state, bool is_last) {
+                                             const storage::KeyState& state, bool is_only) {
   const bool conditional =
       mutation.condition != storage::Condition::none ||
       std::any_of(mutation.cells.begin(), mutation.cells.end(),
                   [](const auto& cell) { return cell.kind == storage::Cell::Kind::set_if_null; });
-  if (part.before && is_last && !conditional) {
+  if (part.before && is_only && !conditional) {
     return storage::MutationOutcome{true, state, mutation.want_before ? part.before : std::nullopt};
   }
   return Error::of(ErrorCode::unknown_outcome, "the write was applied, but the answer with the row before was lost",
@@ -117,9 +117,8 @@ void GuardedCollection::conclude(const WriteRef& write, const std::vector<storag
     const auto& part = write->parts[write->part_of[i]];
     const auto& state = states[write->part_of[i]];
     if (is_row(part.key)) {
-      const bool is_last = std::find(write->part_of.begin() + static_cast<std::ptrdiff_t>(i) + 1, write->part_of.end(),
-                                     write->part_of[i]) == write->part_of.end();
-      reply.push_back(row_outcome(write->mutations[i], part, state, is_last));
+      const bool is_only = std::count(write->part_of.begin(), write->part_of.end(), write->part_of[i]) == 1;
+      reply.push_back(row_outcome(write->mutations[i], part, state, is_only));
     } else if (state.operation != write->operation) {
       reply.push_back(Error::of(ErrorCode::unknown_outcome, "the write may have been applied to this key, and was to others",
                                 "read the key to see"));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 namespace freshet::consistency {
@@ -16,7 +17,21 @@ void GuardedCollection::write(std::vector<storage::Mutation> mutations, bool all
                               storage::Callback<storage::WriteReply> done) {
   auto write = std::make_shared<Write>();
   write->all_or_nothing = all_or_nothing;
-  begin(write, std::move(mutations), deadline, std::move(done));
+  if (!needs_locks(mutations)) return begin(write, std::move(mutations), deadline, std::move(done));
+  std::set<std::string> keys;
+  for (const auto& mutation : mutations) keys.insert(mutation.key);
+  lock({keys.begin(), keys.end()}, deadline,
+       [this, write, mutations = std::move(mutations), deadline, done](Result<std::shared_ptr<KeyLocks>> locks) mutable {
+         if (!locks) return done(std::move(locks).error());
+         begin_locked(write, std::move(*locks), std::move(mutations), deadline, std::move(done));
+       });
+}
+
+// A row's write waits for its turn. One of several keys would let each go again while it waits for the others, and might
+// never have its turn at all of them: it takes locks, in the order of the keys, and keeps them.
+bool GuardedCollection::needs_locks(const std::vector<storage::Mutation>& mutations) const {
+  return mutations.size() > 1 && protections_.key_locks &&
+         std::any_of(mutations.begin(), mutations.end(), [&](const auto& mutation) { return takes_turns(mutation.key); });
 }
 
 void GuardedCollection::write(std::vector<storage::Mutation> mutations, std::shared_ptr<KeyLocks> locks,
@@ -26,6 +41,12 @@ void GuardedCollection::write(std::vector<storage::Mutation> mutations, std::sha
     const bool is_written = std::any_of(mutations.begin(), mutations.end(), [&](const auto& m) { return m.key == key; });
     if (!is_written) write->read_parts.push_back(part_of_key(key));
   }
+  begin_locked(write, std::move(locks), std::move(mutations), deadline, std::move(done));
+}
+
+void GuardedCollection::begin_locked(const WriteRef& write, std::shared_ptr<KeyLocks> locks,
+                                     std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
+                                     storage::Callback<storage::WriteReply> done) {
   write->locks = std::move(locks);
   // The locks end here, and not when the last callback that knows the write is destroyed.
   auto unlock = [raw = write.get(), done = std::move(done)](Result<storage::WriteReply> reply) {
@@ -209,8 +230,9 @@ void GuardedCollection::on_written(const WriteRef& write, Result<storage::WriteR
       std::vector<std::pair<base::Slot, GuardRef>> refused;
       for (const auto& part : write->parts) refused.emplace_back(part.slot, part.guard);
       for (const auto& part : write->read_parts) refused.emplace_back(part.slot, part.guard);
-      settle_all(write, true, false);
+      // First the guards: who waits for this write must not be sent under those that were just refused.
       for (const auto& [slot, guard] : refused) guards_.renew(slot, guard);
+      settle_all(write, true, false);
       return start(write);
     }
     case ErrorCode::unknown_outcome:
@@ -240,7 +262,11 @@ void GuardedCollection::add_before(const Write& write, storage::WriteReply& repl
   for (std::size_t i = 0; i < reply.size(); ++i) {
     if (!write.mutations[i].want_before || !reply[i] || reply[i]->before) continue;
     const auto& before = write.parts[write.part_of[i]].before;
-    reply[i]->before = reply[i]->applied && before ? *before : reply[i]->after;
+    if (reply[i]->applied && before) {
+      reply[i]->before = *before;
+    } else if (!reply[i]->applied && reply[i]->after_known) {
+      reply[i]->before = reply[i]->after;
+    }
   }
 }
 
@@ -272,7 +298,7 @@ void GuardedCollection::settle(WritePart& part, const storage::KeyState* state, 
     if (settled.cache) operations.tombstone = settled.cache->present ? 0 : settled.cache->version;
     leave_if_idle(shard, part.key, operations);
   }
-  for (auto& run : released) run();
+  go_on(std::move(released));
 }
 
 void GuardedCollection::cache_write(const WritePart& part, const Settled& settled) {

@@ -108,6 +108,22 @@ TEST_F(BypassWatch, an_unsealed_tables_other_writer_is_told_and_what_he_touched_
   eventually([&] { return read(3).first == "absent"; });
   await_bypasses(3);
   EXPECT_EQ(engine_->stats().bypass.rows, 4u);
+  EXPECT_EQ(sql("INSERT INTO users SELECT i FROM generate_series(1, 30000) i"), "");
+  eventually([&] { return read(3).first == "0"; });
+  await_bypasses(4);
+  EXPECT_EQ(engine_->stats().bypass.rows, 30004u) << "more than are remembered one by one";
+}
+
+// The stream says nothing of it: the tables' descriptions do, which are looked at again every second.
+TEST_F(BypassWatch, a_table_that_is_published_no_longer_is_published_again_and_its_rows_are_read_anew) {
+  open(false);
+  read(1);
+  EXPECT_EQ(sql("DO $$ BEGIN EXECUTE format('ALTER PUBLICATION %I DROP TABLE users', (SELECT pubname FROM pg_publication));"
+                "END $$; UPDATE users SET n = 7 WHERE id = 1"), "");
+  eventually([&] { return read(1).first == "7"; });
+  eventually([&] { return engine_->stats().bypass.watching; });
+  EXPECT_EQ(sql("UPDATE users SET n = 8 WHERE id = 1"), "");
+  eventually([&] { return read(1).first == "8"; });
 }
 
 // The protection off: the hit stays as it is for ever.

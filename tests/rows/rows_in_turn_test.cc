@@ -2,6 +2,10 @@
 // after the other. With the protection off two of them claim the same.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "held_storage.h"
 #include "storage/postgres/guarded/postgres_storage.h"
 #include "temporary_postgres.h"
@@ -21,7 +25,7 @@ class RowsInTurn : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     const auto url = TemporaryPostgres::shared().create_database();
-    TemporaryPostgres::run(url, "CREATE TABLE users (id int PRIMARY KEY, n int); INSERT INTO users VALUES (1)");
+    TemporaryPostgres::run(url, "CREATE TABLE users (id int PRIMARY KEY, n int); INSERT INTO users VALUES (1), (2)");
     storage::postgres::PostgresOptions options;
     options.url = url;
     options.rows.emplace_back();
@@ -41,10 +45,10 @@ class RowsInTurn : public ::testing::TestWithParam<bool> {
     engine_->wait_until_guarded();
   }
 
-  static Mutation set(const std::string& text) {
+  static Mutation set(const std::string& text, int id = 1) {
     Mutation mutation;
     mutation.kind = storage::MutationKind::change;
-    mutation.key = "users:1";
+    mutation.key = "users:" + std::to_string(id);
     mutation.cells.push_back({"n", Cell::Kind::set, text});
     mutation.expiry.mode = storage::Expiry::Mode::keep;
     mutation.want_before = true;
@@ -86,6 +90,53 @@ TEST_P(RowsInTurn, only_one_of_two_finds_the_column_empty) {
   EXPECT_EQ(was_null(*one) + was_null(*other), GetParam() ? 1 : 2);
   if (GetParam()) {
     EXPECT_TRUE(engine_->is_hit("users:1")) << "nothing overlapped: the second one's row is cached";
+  }
+}
+
+// Whoever waited goes on when the one before it ends: not on its stack, however many end at once.
+TEST_P(RowsInTurn, thousands_that_wait_and_are_refused_at_once_do_not_nest) {
+  if (!GetParam()) GTEST_SKIP() << "nothing waits";
+  constexpr int kWaiting = 9'000;
+  held_->hold(HeldStorage::Kind::write, true);
+  auto first = engine_->start_write(set("1"));
+  const auto call = held_->next(HeldStorage::Kind::write);
+  held_->hold(HeldStorage::Kind::write, false);
+  std::vector<std::future<Result<storage::WriteReply>>> waiting;
+  for (int i = 0; i < kWaiting; ++i) {
+    auto wrong = set("1");
+    wrong.cells.front().column = "none";
+    waiting.push_back(engine_->start_write(std::move(wrong)));
+  }
+  call->execute();
+  call->reply();
+  ASSERT_TRUE(take(first));
+  for (auto& one : waiting) EXPECT_FALSE(take(one));
+}
+
+// A write of two rows has its turn at both, whoever else writes one of them all the time.
+TEST_P(RowsInTurn, a_write_of_several_rows_does_not_starve) {
+  constexpr int kWrites = 20, kOthersMax = 100;
+  std::atomic<bool> done = false;
+  std::atomic<int> others = 0;
+  std::vector<std::thread> writers;
+  for (const int id : {1, 2}) {
+    for (int i = 0; i < 4; ++i) {
+      writers.emplace_back([&, id] {
+        for (; !done; ++others) EXPECT_TRUE(engine_->write(set("1", id)));
+      });
+    }
+  }
+  for (int i = 0; i < kWrites; ++i) {
+    auto both = freshet::testing::future_of<storage::WriteReply>([&](auto tell) {
+      (*engine_)->write({set("1", 1), set("1", 2)}, false, base::kForever, std::move(tell));
+    });
+    const auto reply = take(both);
+    EXPECT_TRUE(reply) << reply.error().what;
+  }
+  done = true;
+  for (auto& writer : writers) writer.join();
+  if (GetParam()) {
+    EXPECT_LT(others, kWrites * kOthersMax) << "those that came before it, and few more";
   }
 }
 

@@ -15,18 +15,23 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "net/loop.h"
 #include "storage/observed.h"
 
 namespace freshet::consistency {
 
-// Keys of one transaction that are remembered one by one; beyond, the whole collection counts as changed.
+// Keys that are remembered one by one, of one transaction and of all that are not visible yet; beyond, the whole collection
+// counts as changed.
 inline constexpr std::size_t kBypassKeysMax = 10'000;
+// How often the watch asks whether what it watches is still what was described.
+inline constexpr base::Nanoseconds kBypassLookPeriod = base::kSecond;
 
 struct BypassStats {
-  bool watching = false;
+  bool watching = false;            // Every one of the tables.
   std::uint64_t transactions = 0;   // That got past, at least in part;
   std::uint64_t rows = 0;           // and the rows that they changed there (of a whole collection: one).
 };
@@ -44,10 +49,13 @@ class BypassWatch final : private storage::StreamListener {
   BypassStats stats() const;
 
  private:
-  // Of one transaction: what it changed and had not passed.
+  // What a transaction, or several, changed without having passed.
   struct Bypass {
-    storage::Xid xid = 0;
-    std::vector<std::pair<storage::CollectionId, std::string>> keys;  // An empty one: the whole collection.
+    std::vector<storage::Xid> xids;
+    std::set<std::pair<storage::CollectionId, std::string>> keys;
+    std::set<storage::CollectionId> whole;       // Any key of these.
+    std::uint64_t rows = 0;
+    bool empty() const { return rows == 0; }
   };
 
   void on_stream_started(const storage::StreamStart& start) override;
@@ -59,9 +67,13 @@ class BypassWatch final : private storage::StreamListener {
   void on_stream_broken(const std::string& why) override;
   void on_described(const storage::Description& description) override;
 
-  void add(storage::CollectionId collection, std::string key);
+  void add(storage::CollectionId collection, std::string_view key);
   void drop(const Bypass& bypass) const;
+  void drop_all() const;
   void report(const Bypass& bypass);
+  void hold(Bypass bypass);
+  void note_watching();
+  void look_again();
   void ask_what_is_visible();
   void on_probe(const Result<storage::ProbeReply>& reply);
 
@@ -72,6 +84,12 @@ class BypassWatch final : private storage::StreamListener {
   Bypass arriving_;
   std::set<std::string, std::less<>> passed_;     // By the transaction that arrives.
   std::vector<Bypass> held_;                      // Told, and not seen visible.
+  std::size_t held_keys_ = 0;
+  // Transactions below it may have changed something that the stream does not tell, until they have all ended. 0: none.
+  storage::FullXid untold_below_ = 0;
+  storage::Fingerprint fingerprint_;
+  bool streaming_ = false;
+  bool faulty_ = false;
   bool asking_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::atomic<bool> watching_{false};

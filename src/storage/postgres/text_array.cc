@@ -38,4 +38,17 @@ Result<RowView> read_text_array(std::string_view bytes) {
   return view;
 }
 
+std::string array_literal(const std::vector<std::string_view>& elements) {
+  std::string literal = "{";
+  for (const auto element : elements) {
+    literal += literal.size() > 1 ? ",\"" : "\"";
+    for (const char c : element) {
+      if (c == '"' || c == '\\') literal += '\\';
+      literal += c;
+    }
+    literal += '"';
+  }
+  return literal + "}";
+}
+
 }  // namespace freshet::storage::postgres

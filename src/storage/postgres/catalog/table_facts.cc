@@ -41,8 +41,9 @@ ORDER BY c.oid LIMIT 1)";
 constexpr const char* kBases = R"(b(place, type, modifier) AS (SELECT place, type, modifier FROM a UNION ALL
   SELECT b.place, d.typbasetype, CASE WHEN b.modifier = -1 THEN d.typtypmod ELSE b.modifier END
   FROM b JOIN pg_type d ON d.oid = b.type AND d.typtype = 'd'))";
-constexpr const char* kTypeColumns = R"(a.type, a.modifier, format_type(a.type, a.modifier), format_type(a.type, -1),
-  b.type, b.modifier, t.typtype,
+constexpr const char* kTypeColumns = R"(a.type, a.modifier, format_type(a.type, a.modifier),
+  (SELECT CASE WHEN y.typarray <> 0 AND y.typdelim = ',' THEN format_type(y.typarray, -1) ELSE '' END FROM pg_type y
+    WHERE y.oid = a.type), b.type, b.modifier, t.typtype,
   CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
   CASE WHEN t.typtype = 'e' THEN t.oid WHEN e.typtype = 'e' THEN e.oid ELSE 0 END,
   CASE WHEN t.typtype = 'c' THEN t.typrelid WHEN e.typtype = 'c' THEN e.typrelid ELSE 0 END)";
@@ -85,7 +86,7 @@ TypeFacts type_at(const Rows& rows, int row) {
   facts.type = number(cell(rows, row, 0));
   facts.modifier = std::atoi(cell(rows, row, 1));
   facts.sql = cell(rows, row, 2);
-  facts.bare_sql = cell(rows, row, 3);
+  facts.array_sql = cell(rows, row, 3);
   facts.base = number(cell(rows, row, 4));
   facts.base_modifier = std::atoi(cell(rows, row, 5));
   facts.base_kind = *cell(rows, row, 6);
@@ -151,12 +152,6 @@ ColumnKind TypeFacts::kind() const {
     case kJsonb: return ColumnKind::json;
     default: return ColumnKind::text;
   }
-}
-
-// "char" has a cast of its own, and a domain's modifier holds in a cast as well as in an assignment.
-bool TypeFacts::casts_as_it_reads() const {
-  constexpr Oid kChar = 18;
-  return base != kChar && (type == base || base_modifier == -1);
 }
 
 bool TypeFacts::text_depends_on_session() const {

@@ -17,7 +17,7 @@ struct TypeFacts {
   Oid type = 0;
   std::int32_t modifier = -1;
   std::string sql;                  // As CAST takes it, modifier included.
-  std::string bare_sql;             // Without its modifier: CAST would cut off what an assignment refuses.
+  std::string array_sql;            // An array of it, without modifier; empty: none, or one without commas.
   Oid base = 0;                     // Below domains,
   std::int32_t base_modifier = -1;  // with the modifier that holds there,
   char base_kind = 'b';             // and pg_type.typtype.
@@ -27,8 +27,6 @@ struct TypeFacts {
 
   // Itself, unless it is a domain.
   Oid plain() const { return type == base ? type : 0; }
-  // CAST(text AS bare_sql) reads every text as the type's input function does, and changes none.
-  bool casts_as_it_reads() const;
   ColumnKind kind() const;
   // The text depends on other catalog rows and on the search path (regclass, …): the stream's is not the fill's.
   bool text_depends_on_session() const;

@@ -103,7 +103,24 @@ TEST_F(GroupedRows, another_token_stops_all_of_them) {
   EXPECT_EQ(sql("SELECT count(*) FROM users WHERE n = 5"), "0");
 }
 
-TEST_F(GroupedRows, columns_whose_type_cuts_off_in_a_cast_are_written_alone) {
+// Others' casts from text are no business of a value's.
+TEST_F(GroupedRows, values_are_read_by_their_types_input_functions) {
+  make("CREATE TABLE users (id int PRIMARY KEY, j jsonb, a int[], n varchar(9)[], k \"char\", t text);"
+       "CREATE FUNCTION wrapped(text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS "
+       "$$ SELECT jsonb_build_object('wrapped', $1) $$;"
+       "CREATE CAST (text AS jsonb) WITH FUNCTION wrapped(text); INSERT INTO users VALUES (1), (2)",
+       {guarded("users", "users")});
+  const auto reply = calls().write(request_of(changes({1, 2}, {set("j", R"({"a": "\"{,}"})"), set("k", "z"),
+                                                                set("t", R"( NULL "\ {} )")})));
+  ASSERT_TRUE(reply) << reply.error().what;
+  EXPECT_EQ(read(key(2)),
+            R"({"id":2,"j":{"a": "\"{,}"},"a":null,"n":null,"k":"z","t":" NULL \"\\ {} "})");
+  EXPECT_EQ(statements("k = 'z'"), "1");
+  ASSERT_TRUE(calls().write(request_of(changes({1, 2}, {set("a", "{1,2}"), set("n", "{x}")}))));
+  EXPECT_EQ(sql("SELECT a[2] || n[1] FROM users WHERE id = 2"), "2x");
+}
+
+TEST_F(GroupedRows, texts_that_are_too_long_are_refused) {
   make("CREATE DOMAIN short AS varchar(4); CREATE TABLE users (id int PRIMARY KEY, n short, c char(3), k \"char\");"
        "INSERT INTO users VALUES (1), (2), (3)", {guarded("users", "users")});
   auto reply = calls().write(request_of(changes({1, 2}, {set("n", "much too long")})));

@@ -9,6 +9,7 @@
 #include "storage/passed_keys.h"
 #include "storage/postgres/guarded/write_codec.h"
 #include "storage/postgres/statements.h"
+#include "storage/postgres/text_array.h"
 
 namespace freshet::storage::postgres {
 namespace {
@@ -337,7 +338,7 @@ bool WriteTransaction::may_group(const Part& part, const RowStatement& statement
   if (statement.assignments.empty() || !is_last_of_key(part)) return false;
   if (&part != parts_.data() && mutation_of(*(&part - 1)).key == mutation_of(part).key) return false;
   return std::none_of(part.columns.begin(), part.columns.end(), [&](std::size_t column) {
-    return part.plan->columns()[column].bare_type_sql.empty();
+    return part.plan->columns()[column].array_sql.empty();
   });
 }
 
@@ -375,13 +376,16 @@ void WriteTransaction::add_group(std::vector<Step>& steps, Group& group) {
   for (const auto* part : group.parts) {
     for (std::size_t i = 0; i < part->key.size(); ++i) arrays[i].add(part->key[i]);
   }
+  std::vector<std::string> literals;
   for (std::size_t i = 0; i < group.parts.front()->cells.size(); ++i) {
     if (group.parts.front()->cells[i]->kind == Cell::Kind::clear) continue;
-    arrays.emplace_back(oid::kText);
-    for (const auto* part : group.parts) arrays.back().add(part->cells[i]->text);
+    std::vector<std::string_view> texts;
+    for (const auto* part : group.parts) texts.push_back(part->cells[i]->text);
+    literals.push_back(array_literal(texts));
   }
   Parameters parameters;
   for (auto& array : arrays) parameters.add(array.take());
+  for (auto& literal : literals) parameters.add_text(std::move(literal));
   auto statement = group.statement;
   statement.many = true;
   auto prepared = plan.statement(statement);

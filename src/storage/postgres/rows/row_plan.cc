@@ -107,7 +107,7 @@ class Planner {
       shape.columns.push_back({shown_as, column->type.kind()});
       text_.shown.push_back(quoted_identifier(name));
       columns_.push_back({shown_as, quoted_identifier(name), column->type.sql,
-                          column->type.casts_as_it_reads() ? column->type.bare_sql : "", column->type.kind(),
+                          column->type.array_sql, column->type.kind(),
                           static_cast<std::size_t>(column->key_place), column->generated || name == spec_.version_column});
     }
     return {};
@@ -187,7 +187,7 @@ RowPlan::RowPlan(RowCollection collection, RowText text, std::vector<RowColumn> 
       read_(std::make_shared<OwnedStatement>("rows", read_rows_sql(text_),
                                              std::vector<Oid>(text_.parts.size(), kTextArray))),
       canonical_key_(std::make_shared<OwnedStatement>("canonical", canonical_key_sql(text_), std::vector<Oid>())) {
-  for (const auto& column : columns_) assigned_.push_back({column.sql, column.bare_type_sql});
+  for (const auto& column : columns_) assigned_.push_back({column.sql, column.array_sql});
 }
 
 const RowColumn* RowPlan::find(std::string_view shown) const {

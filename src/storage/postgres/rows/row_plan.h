@@ -27,7 +27,7 @@ struct RowColumn {
   std::string shown;             // As clients see it.
   std::string sql;               // Quoted.
   std::string type_sql;
-  std::string bare_type_sql;     // Without modifier; empty: its values cannot be given as an array of texts.
+  std::string array_sql;         // An array of its type, in which many rows' values come; empty: they cannot.
   ColumnKind kind = ColumnKind::text;
   std::size_t key_part = 0;      // From 1; 0: not of the key.
   bool computed = false;         // GENERATED ALWAYS AS (…), or the declared version: the database's.

@@ -82,9 +82,8 @@ class Writer {
     if (assignment.to_default) return "DEFAULT";
     if (assignment.kind == Cell::Kind::clear) return "NULL";
     const auto& column = columns_[assignment.column];
-    // A lone parameter is of the column's type.
-    const auto value = statement_.many ? fmt::format("CAST({} AS {})", parameter(values_[i], true), column.bare_type_sql)
-                                       : fmt::format("${}", values_[i]);
+    // Either is of the column's type.
+    const auto value = statement_.many ? parameter(values_[i], true) : fmt::format("${}", values_[i]);
     if (assignment.kind != Cell::Kind::add || statement_.form != Form::update) return value;
     return fmt::format("coalesce({}, 0) OPERATOR(pg_catalog.+) {}", column_of(kRow, column.sql), value);
   }
@@ -147,11 +146,20 @@ class Writer {
                        cells_of(text_, kRow), statement_.many ? fmt::format(", {}.place", kMany) : "");
   }
 
+  // Elements are read by the input function of the column's type, as a lone parameter is: a cast from text may be another
+  // function.
+  std::string array_of_parameter(std::size_t number) const {
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      if (values_[i] == number) return columns_[statement_.assignments[i].column].array_sql;
+    }
+    return "pg_catalog.text[]";
+  }
+
   std::string all_parameters() const {
     std::vector<std::string> arrays;
     std::vector<std::string> names;
     for (std::size_t i = 1; i <= next_; ++i) {
-      arrays.push_back(fmt::format("pg_catalog.unnest(${}::pg_catalog.text[])", i));
+      arrays.push_back(fmt::format("pg_catalog.unnest(${}::{})", i, array_of_parameter(i)));
       names.push_back(fmt::format("p{}", i));
     }
     return fmt::format("ROWS FROM ({}) WITH ORDINALITY AS {}({}, place)", fmt::join(arrays, ", "), kMany,

@@ -2,7 +2,7 @@
 //
 // Parameters of writes are texts, or (many) an array of them each: the key's parts ($1, …), then the cells' in their
 // order, then the version (if_version), then the milliseconds of the expiry. Those of cells have no type of their own: each
-// is read as its column's. May use storage.
+// is read as its column's, or (many) each array's elements are, by the type's input function. May use storage.
 #pragma once
 
 #include <string>
@@ -62,7 +62,7 @@ struct RowStatement {
 // A column that assignments name.
 struct AssignedColumn {
   std::string sql;                 // Quoted.
-  std::string bare_type_sql;       // Without modifier.
+  std::string array_sql;           // Of an array of its type.
 };
 
 // Columns: before text[], after text[] (both cells; NULL: no row, or not asked for); many: then the row's place among the
