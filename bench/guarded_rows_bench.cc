@@ -2,7 +2,8 @@
 // in one run:
 //   update       UPDATE of one column of one row, and HSET of it;
 //   transaction  ten UPDATEs of ten rows between BEGIN and COMMIT, pipelined, and ten HSETs between MULTI and EXEC;
-//   hit          GET of a value of freshet.kv, and HGET of a column of a guarded row, both from memory.
+//   hit          GET of a value of freshet.kv, and HGET of a column of a guarded row, both from memory;
+//   field        HGET of a field of a hash of freshet.kv, and HGET of a column of a guarded row, likewise.
 // Prints rates and ratios.
 //
 //   bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds]]]
@@ -262,7 +263,11 @@ void warm_up(const Settings& settings) {
   if (!connection) fail(connection.error().what);
   while (base::now() < limit && connection->call({"SET", "kv:0", "0"}, limit)->is_error()) poll(nullptr, 0, 10);
   for (int i = 1; i <= kRows; ++i) {
-    for (const auto& reply : {connection->call({"SET", fmt::format("kv:{}", i), std::to_string(i)}, limit + kStartLimit),
+    const auto hash = fmt::format("hash:{}", i);
+    const auto id = std::to_string(i);
+    for (const auto& reply : {connection->call({"SET", fmt::format("kv:{}", i), id}, limit + kStartLimit),
+                              connection->call({"HSET", hash, "id", id, "name", "user " + id, "email", id + "@example.org",
+                                                "visits", id}, limit + kStartLimit),
                               connection->call({"HGET", fmt::format("users:{}", i), "visits"}, limit + kStartLimit)}) {
       if (!reply) fail(reply.error().what);
       if (reply->is_error()) fail(reply->text);
@@ -287,6 +292,7 @@ int main_of(const Settings& settings) {
   pairs.push_back({"transaction", std::make_unique<PlainClients>(settings, kWritesOfOne),
                    std::make_unique<RedisClients>(settings, settings.clients, kWritesOfOne + 2, add_exec), {}, {}});
   pairs.push_back({"hit", hits(settings, "GET", "kv", nullptr), hits(settings, "HGET", "users", "visits"), {}, {}});
+  pairs.push_back({"field", hits(settings, "HGET", "hash", "visits"), hits(settings, "HGET", "users", "visits"), {}, {}});
   for (int round = 0; round <= settings.rounds; ++round) {
     for (auto& [name, plain, through, plain_rates, ratios] : pairs) {
       // The order turns from round to round: none always runs after the other.

@@ -52,11 +52,25 @@ void BypassWatch::on_described(const storage::Description& description) {
   faulty_ = false;
   for (const auto& collection : description.collections) faulty_ |= collection.fault.has_value();
   if (description.fingerprint == fingerprint_) return note_watching();
+  report_definitions(description);
   fingerprint_ = description.fingerprint;
   untold_below_ = std::max(untold_below_, description.first_xid);
   note_watching();
   drop_all();
   ask_what_is_visible();
+}
+
+// Writes go by what the tables were when Freshet started.
+void BypassWatch::report_definitions(const storage::Description& description) {
+  for (std::size_t id = 0; id < specs_.size(); ++id) {
+    const auto& now = description.collections[id].fingerprint;
+    if (!definitions_.empty() && definitions_[id] != now) {
+      base::log_warning("consistency", "what the catalog says of {} has changed: if its columns, triggers or partitions "
+                        "did, restart Freshet, which reads them at its start", specs_[id].table);
+    }
+  }
+  definitions_.clear();
+  for (const auto& collection : description.collections) definitions_.push_back(collection.fingerprint);
 }
 
 void BypassWatch::note_watching() {

@@ -72,6 +72,7 @@ class BypassWatch final : private storage::StreamListener {
   void drop_all() const;
   void report(const Bypass& bypass);
   void hold(Bypass bypass);
+  void report_definitions(const storage::Description& description);
   void note_watching();
   void look_again();
   void ask_what_is_visible();
@@ -88,6 +89,7 @@ class BypassWatch final : private storage::StreamListener {
   // Transactions below it may have changed something that the stream does not tell, until they have all ended. 0: none.
   storage::FullXid untold_below_ = 0;
   storage::Fingerprint fingerprint_;
+  std::vector<storage::Fingerprint> definitions_;  // Of each collection, as last described.
   bool streaming_ = false;
   bool faulty_ = false;
   bool asking_ = false;

@@ -360,7 +360,7 @@ void WriteTransaction::make_groups() {
     auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& known) {
       return known.plan == part.plan && known.statement == statement;
     });
-    if (group == groups_.end()) group = groups_.insert(group, {part.plan, statement, {}, 0});
+    if (group == groups_.end()) group = groups_.insert(group, {part.plan, statement, {}});
     part.group = static_cast<std::size_t>(group - groups_.begin());
     group->parts.push_back(&part);
     part.place_in_group = static_cast<int>(group->parts.size());
@@ -370,7 +370,7 @@ void WriteTransaction::make_groups() {
   }
 }
 
-void WriteTransaction::add_group(std::vector<Step>& steps, Group& group) {
+void WriteTransaction::add_group(std::vector<Step>& steps, const Group& group) {
   const auto& plan = *group.plan;
   std::vector<ArrayBuilder> arrays(plan.key_parts(), ArrayBuilder(oid::kText));
   for (const auto* part : group.parts) {
@@ -389,8 +389,7 @@ void WriteTransaction::add_group(std::vector<Step>& steps, Group& group) {
   auto statement = group.statement;
   statement.many = true;
   auto prepared = plan.statement(statement);
-  group.step = steps.size();
-  for (auto* part : group.parts) part->first_step = part->main_step = group.step;
+  for (auto* part : group.parts) part->first_step = part->main_step = steps.size();
   steps.push_back({&prepared->get(), std::move(parameters)});
   keeps_.push_back(std::move(prepared));
 }

@@ -74,7 +74,6 @@ class WriteTransaction {
     const RowPlan* plan = nullptr;
     RowStatement statement;
     std::vector<Part*> parts;
-    std::size_t step = 0;
   };
 
   explicit WriteTransaction(const WriteRequest& request) : request_(request) {}
@@ -93,7 +92,7 @@ class WriteTransaction {
   void add_told(std::vector<Step>& steps) const;
   bool may_group(const Part& part, const RowStatement& statement) const;
   void make_groups();
-  void add_group(std::vector<Step>& steps, Group& group);
+  void add_group(std::vector<Step>& steps, const Group& group);
   void add_step(std::vector<Step>& steps, const Part& part, const RowStatement& statement);
   void add_part(std::vector<Step>& steps, Part& part);
   Parameters parameters_of(const Part& part, const RowStatement& statement) const;
