@@ -20,6 +20,7 @@
 #include "held_storage.h"
 #include "ownership/postgres_lease.h"
 #include "storage/postgres/guarded/postgres_storage.h"
+#include "random_seed.h"
 #include "tcp_proxy.h"
 #include "temporary_postgres.h"
 #include "test_engine.h"
@@ -42,13 +43,6 @@ constexpr int kCounters = 4;
 constexpr int kSqlWriters = 3;
 constexpr int kSqlEach = 60;
 constexpr int kRounds = 6;
-
-unsigned seed() {
-  const char* given = std::getenv("FRESHET_SEED");
-  const unsigned value = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
-  std::cerr << "FRESHET_SEED=" << value << "\n";
-  return value;
-}
 
 struct NodeOptions {
   Protections protections = {};
@@ -371,7 +365,7 @@ class PlainSqlUnderFire : public PlainSql {
  protected:
   void SetUp() override {
     PlainSql::SetUp();
-    random_.seed(seed());
+    random_.seed(testing::random_seed());
   }
 
   // One transaction of plain SQL: it commits, rolls back, or is abandoned.

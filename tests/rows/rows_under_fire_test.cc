@@ -16,6 +16,7 @@
 
 #include "cache/engine.h"
 #include "cache/transaction.h"
+#include "random_seed.h"
 #include "tcp_proxy.h"
 #include "temporary_postgres.h"
 #include "test_engine.h"
@@ -41,13 +42,6 @@ constexpr int kCounters = 4;
 constexpr int kAddsEach = 200;
 constexpr int kSqlEach = 60;
 
-unsigned seed() {
-  const char* given = std::getenv("FRESHET_SEED");
-  const unsigned value = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
-  std::cerr << "FRESHET_SEED=" << value << "\n";
-  return value;
-}
-
 // A column of a row as it was read.
 std::int64_t column(const Reading& reading, std::string_view name) {
   const auto text = storage::column_of(reading.value, *reading.shape->find(name));
@@ -59,7 +53,7 @@ std::int64_t column(const Reading& reading, std::string_view name) {
 class RowsUnderFire : public ::testing::Test {
  protected:
   void open(const std::string& table, const std::string& sql, bool sealed = true) {
-    random_.seed(seed());
+    random_.seed(testing::random_seed());
     url_ = TemporaryPostgres::shared().create_database();
     TemporaryPostgres::run(url_, sql);
     proxy_ = std::make_unique<TcpProxy>(TemporaryPostgres::shared().port());

@@ -43,9 +43,7 @@ void BypassWatch::on_stream_started(const storage::StreamStart& start) {
   held_.clear();
   held_keys_ = 0;
   untold_below_ = start.first_xid;
-  note_watching();
-  drop_all();
-  ask_what_is_visible();
+  doubt_everything();
 }
 
 void BypassWatch::on_described(const storage::Description& description) {
@@ -55,6 +53,11 @@ void BypassWatch::on_described(const storage::Description& description) {
   report_definitions(description);
   fingerprint_ = description.fingerprint;
   untold_below_ = std::max(untold_below_, description.first_xid);
+  doubt_everything();
+}
+
+// Until what was under way has ended, as far as that is known.
+void BypassWatch::doubt_everything() {
   note_watching();
   drop_all();
   ask_what_is_visible();

@@ -72,6 +72,7 @@ class BypassWatch final : private storage::StreamListener {
   void drop_all() const;
   void report(const Bypass& bypass);
   void hold(Bypass bypass);
+  void doubt_everything();
   void report_definitions(const storage::Description& description);
   void note_watching();
   void look_again();

@@ -353,43 +353,42 @@ bool WriteTransaction::is_alike(const WriteTransaction& other) const {
 void WriteTransaction::make_groups() {
   groups_.clear();
   for (auto& part : parts_) {
+    part.statement = main_statement(part);
     part.group.reset();
-    if (!grouped_ || attempts_ >= kLookFromAttempt) continue;
-    const auto statement = main_statement(part);
-    if (!may_group(part, statement)) continue;
+    if (!grouped_ || attempts_ >= kLookFromAttempt || !may_group(part, part.statement)) continue;
     auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& known) {
-      return known.plan == part.plan && known.statement == statement;
+      return known.front()->plan == part.plan && known.front()->statement == part.statement;
     });
-    if (group == groups_.end()) group = groups_.insert(group, {part.plan, statement, {}});
+    if (group == groups_.end()) group = groups_.insert(group, Group());
     part.group = static_cast<std::size_t>(group - groups_.begin());
-    group->parts.push_back(&part);
-    part.place_in_group = static_cast<int>(group->parts.size());
+    group->push_back(&part);
+    part.place_in_group = static_cast<int>(group->size());
   }
-  for (auto& group : groups_) {
-    if (group.parts.size() == 1) group.parts.front()->group.reset();
+  for (const auto& group : groups_) {
+    if (group.size() == 1) group.front()->group.reset();
   }
 }
 
 void WriteTransaction::add_group(std::vector<Step>& steps, const Group& group) {
-  const auto& plan = *group.plan;
+  const auto& plan = *group.front()->plan;
   std::vector<ArrayBuilder> arrays(plan.key_parts(), ArrayBuilder(oid::kText));
-  for (const auto* part : group.parts) {
+  for (const auto* part : group) {
     for (std::size_t i = 0; i < part->key.size(); ++i) arrays[i].add(part->key[i]);
   }
   std::vector<std::string> literals;
-  for (std::size_t i = 0; i < group.parts.front()->cells.size(); ++i) {
-    if (group.parts.front()->cells[i]->kind == Cell::Kind::clear) continue;
+  for (std::size_t i = 0; i < group.front()->cells.size(); ++i) {
+    if (group.front()->cells[i]->kind == Cell::Kind::clear) continue;
     std::vector<std::string_view> texts;
-    for (const auto* part : group.parts) texts.push_back(part->cells[i]->text);
+    for (const auto* part : group) texts.push_back(part->cells[i]->text);
     literals.push_back(array_literal(texts));
   }
   Parameters parameters;
   for (auto& array : arrays) parameters.add(array.take());
   for (auto& literal : literals) parameters.add_text(std::move(literal));
-  auto statement = group.statement;
+  auto statement = group.front()->statement;
   statement.many = true;
   auto prepared = plan.statement(statement);
-  for (auto* part : group.parts) part->first_step = part->main_step = steps.size();
+  for (auto* part : group) part->first_step = part->main_step = steps.size();
   steps.push_back({&prepared->get(), std::move(parameters)});
   keeps_.push_back(std::move(prepared));
 }
@@ -401,7 +400,7 @@ void WriteTransaction::add_part(std::vector<Step>& steps, Part& part) {
     for (const auto& text : part.key) key.add_text(text);
     steps.push_back({&part.plan->canonical_key()->get(), std::move(key)});
   }
-  const auto statement = main_statement(part);
+  const auto& statement = part.statement;
   if (statement.form == Form::insert && part.plan->has_expiry()) {
     RowStatement expired;
     expired.form = Form::erase_expired;

@@ -66,15 +66,12 @@ class WriteTransaction {
     std::size_t first_step = 0;
     std::size_t main_step = 0;
     std::optional<std::size_t> look_step;
+    RowStatement statement;                // Of the attempt under way, the main one.
     std::optional<std::size_t> group;
     int place_in_group = 0;
   };
-  // Rows that are updated by one statement.
-  struct Group {
-    const RowPlan* plan = nullptr;
-    RowStatement statement;
-    std::vector<Part*> parts;
-  };
+  // Rows of one table that are updated by one statement.
+  using Group = std::vector<Part*>;
 
   explicit WriteTransaction(const WriteRequest& request) : request_(request) {}
   std::optional<Error> add(std::size_t place, const RowPlan& plan);
