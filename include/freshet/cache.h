@@ -173,6 +173,12 @@ class Cache {
   std::future<Result<SqlGuard>> guard_sql(std::vector<std::string> keys, const WriteOptions& options = {},
                                           std::chrono::milliseconds limit = std::chrono::seconds(30));
 
+  // The collections of Options::collections as they are to be from now on, while the cache serves them: what is said of
+  // each may change, `writes` too, and what the catalog says of their tables is read anew. All or nothing. A sentence for
+  // each that is another now. Errors: invalid_argument (other names than before), unsupported, busy (a change is under
+  // way), deadline_exceeded (writes under way did not end in time), unavailable.
+  std::future<Result<std::vector<std::string>>> change_collections(const std::vector<Collection>& collections);
+
   // Drops cached data only. True if there was any. The next read asks storage.
   bool evict(std::string_view key);
 

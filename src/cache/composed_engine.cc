@@ -41,37 +41,26 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
       table_(table_options(options, *policy_)),
       adaptive_(table_, [this] { return hits_and_fills(); }, [this](const auto& policy) { change_policy(policy); },
                 parts.adaptive),
-      storage_(std::move(parts.storage)),
-      ownership_(std::move(parts.ownership)),
-      loop_(std::make_unique<net::Loop>("freshet-engine")) {
-  if (storage_) {
-    rows_ = storage_->rows();
-    collection_ =
-        std::make_unique<consistency::GuardedCollection>(table_, *storage_, *loop_, parts.protections, parts.limits);
-    collection_->on_loss([this] { on_everything_changed(); });
-    collection_->on_outside_writes([this] { on_rows_changed(); });
-    collection_->follow(*ownership_);
-  }
-  if (parts.make_observed) {
-    follower_loop_ = std::make_unique<net::Loop>("freshet-follow");
-    follower_ = std::make_unique<consistency::Follower>(table_, *follower_loop_, std::move(parts.make_observed),
-                                                        observed_specs(options_.collections), parts.observed_protections,
-                                                        parts.observed_limits);
-    follower_->watch(this);
-  }
-  if (parts.make_watched) {
-    watch_loop_ = std::make_unique<net::Loop>("freshet-watch");
-    watch_ = std::make_unique<consistency::BypassWatch>(
-        *watch_loop_, parts.make_watched, watched_specs(options_.collections),
-        [this](const std::string& collection, const std::string& key) { drop_bypassed(collection, key); });
-  }
+      parts_(std::move(parts)),
+      loop_(std::make_unique<net::Loop>("freshet-engine")),
+      specs_(options_.collections) {
+  if (parts_.storage) start_guarding({std::move(parts_.storage), std::move(parts_.ownership)});
+  if (const auto observed = observed_specs(specs_); parts_.make_observed && !observed.empty()) start_following(observed);
+  if (const auto watched = watched_specs(specs_); parts_.make_watched && !watched.empty()) start_watching(watched);
   if (!chosen_policy_) adaptive_.start(*policy_);
 }
 
 // The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
 ComposedEngine::~ComposedEngine() {
+  {
+    const std::lock_guard lock(change_mutex_);
+    ending_ = true;
+  }
+  change_wake_.notify_all();
+  if (collection_) collection_->stop_clearing();
   policy_change_.stop();
   memory_change_.stop();
+  collections_change_.stop();
   adaptive_.stop();
   release();
   if (follower_) {
@@ -203,7 +192,7 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
   const auto now = base::now();
   const auto slot = base::slot_of(key);
   std::vector<std::pair<std::string, std::string>> lines;
-  const auto* rows = guarded_rows(key);
+  const auto* const rows = guarded_rows(key);
   lines.emplace_back("collection", fmt::format("{} (guarded: every write goes through Freshet)",
                                                rows ? rows->spec.name : "freshet.kv"));
   if (rows) lines.emplace_back("depends on", rows->written_as);

@@ -5,12 +5,15 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/late.h"
 #include "base/latest_task.h"
 #include "base/striped_counter.h"
 #include "cache/engine.h"
@@ -30,20 +33,28 @@ inline constexpr std::string_view kKeyValueCollection = "kv";
 // The key belongs to no observed collection, and the key-value table is not offered.
 Error no_key_value(std::string_view key);
 
-struct EngineParts {
-  // Of guarded collections, the key-value table included: both, or neither if there are none.
+// What guarded collections need, the key-value table included: both, or neither if there are none.
+struct GuardedParts {
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<ownership::Ownership> ownership;
+};
+
+struct EngineParts : GuardedParts {
+  // Makes them later, when a collection becomes guarded; empty: that cannot be. Blocks.
+  std::function<Result<GuardedParts>()> make_guarded;
   consistency::Protections protections;
   consistency::CollectionLimits limits;
-  // The database of the observed collections (EngineOptions::collections); empty if there are none.
+  // The database of the observed collections (EngineOptions::collections); empty: there can be none. Made when there is one.
   consistency::Follower::MakeStorage make_observed;
   consistency::ObservedProtections observed_protections;
   consistency::FollowerLimits observed_limits;
-  // The same database, as the watch over guarded collections follows it; empty: none is watched.
+  // The same database, as the watch over guarded collections follows it; empty: none can be watched.
   consistency::BypassWatch::MakeStorage make_watched;
   eviction::adaptive::AdaptiveOptions adaptive;
 };
+
+// What Engine::open composes for these options. Errors: those of opening.
+Result<EngineParts> open_parts(const EngineOptions& options);
 
 class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
  public:
@@ -75,8 +86,18 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::optional<std::size_t> evict_collection(std::string_view name) override;
   CollectionKind kind_of(std::string_view key) const override;
   const storage::RowCollection* guarded_rows(std::string_view key) const override {
-    return rows_ ? rows_->find(key) : nullptr;
+    const auto* const all = rows();
+    return all ? all->find(key) : nullptr;
   }
+  const storage::RowCollection* rows_of_value(std::string_view key, std::string_view value) const override {
+    const auto* const all = rows();
+    return all ? all->of_value(key, value) : nullptr;
+  }
+  const storage::RowCollection* rows_of_shape(std::string_view key, const storage::RowShape* shape) const override {
+    const auto* const all = rows();
+    return all ? all->of_shape(key, shape) : nullptr;
+  }
+  void change_collections(std::vector<storage::CollectionSpec> specs, Callback<std::vector<std::string>> done) override;
   storage::RowShapeRef shape_of(std::string_view key) const override;
   std::vector<std::string> collections() const override;
   void token(base::Nanoseconds deadline, Callback<std::string> done) override;
@@ -109,6 +130,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   base::Nanoseconds write_deadline(base::Nanoseconds asked) const;
   // The key-value table is offered.
   bool has_pairs() const { return collection_ && options_.key_value; }
+  const storage::RowCollections* rows() const { return storage_ ? storage_->rows() : nullptr; }
   // Whether this node may read and write the key as one of a guarded collection.
   bool guards(std::string_view key) const { return has_pairs() || guarded_rows(key); }
   // What a state of the key shows.
@@ -131,18 +153,25 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void read_locked(const std::shared_ptr<LockedTransaction>& transaction, base::Nanoseconds deadline,
                    Callback<std::shared_ptr<Transaction>> done);
 
+  // collection_changes.cc
+  void start_guarding(GuardedParts parts);
+  void start_following(const std::vector<storage::CollectionSpec>& specs);
+  void start_watching(const std::vector<storage::CollectionSpec>& specs);
+  class CollectionChange;
+  void replan_rows();
+  Callback<std::vector<Reading>> asking_again(const std::vector<std::string>& keys, const ReadOptions& options,
+                                              Callback<std::vector<Reading>> done);
+
   // observed.cc
-  // Nullopt: the key is one of the key-value table's.
-  std::optional<storage::CollectionId> collection_of(std::string_view key) const {
-    return follower_ ? follower_->collection_of(key) : std::nullopt;
-  }
+  // The observed collection that serves the key; nullopt: it is one of a guarded one.
+  std::optional<storage::CollectionId> collection_of(std::string_view key) const;
   [[gnu::always_inline]] auto is_current_by(base::Nanoseconds now) const;
   bool observes(std::string_view key) const { return collection_of(key).has_value(); }
   Result<consistency::ReadPromise> promise_of(storage::CollectionId collection, const ReadOptions& options) const;
   // A hit that keeps the promise, if one can be had at once. Calls `take` with the entry and its age.
   using TakeObserved = base::FunctionRef<void(const memory::Entry& entry, base::Nanoseconds age)>;
-  Lookup try_observed(std::string_view key, const consistency::ReadPromise& promise, base::Nanoseconds now,
-                      TakeObserved take);
+  Lookup try_observed(std::string_view key, storage::CollectionId collection, const consistency::ReadPromise& promise,
+                      base::Nanoseconds now, TakeObserved take);
   struct ObservedMisses;
   std::optional<Error> gather_observed(std::string key, storage::CollectionId collection, std::size_t place,
                                        const ReadOptions& options, base::Nanoseconds now, Gathering& gathering,
@@ -166,22 +195,32 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::atomic<const eviction::TablePolicy*> policy_;            // That runs, or what is cached is moving to.
   memory::Table table_;
   eviction::adaptive::AdaptivePolicy adaptive_;
-  std::unique_ptr<storage::Storage> storage_;
-  const storage::RowCollections* rows_ = nullptr;               // Of the storage; null: none.
-  std::unique_ptr<ownership::Ownership> ownership_;
+  EngineParts parts_;                                           // What is left of them, for collections that change.
+  // Each is there from the first moment on when a collection needs it.
+  base::Late<storage::Storage> storage_;
+  base::Late<ownership::Ownership> ownership_;
   std::unique_ptr<net::Loop> loop_;
-  std::unique_ptr<consistency::GuardedCollection> collection_;  // Null: no collection is guarded.
+  base::Late<consistency::GuardedCollection> collection_;       // Null: no collection is guarded.
   std::unique_ptr<net::Loop> follower_loop_;
-  std::unique_ptr<consistency::Follower> follower_;             // Null: there are no observed collections.
+  base::Late<consistency::Follower> follower_;                  // Null: there are no observed collections.
   std::unique_ptr<net::Loop> watch_loop_;
-  std::unique_ptr<consistency::BypassWatch> watch_;             // Null: no guarded collection is followed.
+  base::Late<consistency::BypassWatch> watch_;                  // Null: no guarded collection is followed.
   std::mutex watcher_mutex_;                                    // Held while the watcher is told.
   consistency::ChangeWatcher* watcher_ = nullptr;
   std::atomic<bool> watched_{false};                            // Spares writes the mutex while nobody watches.
   base::StripedCounter hits_;
   std::atomic<bool> released_{false};
-  base::LatestTask policy_change_;                              // Moves what is cached;
-  base::LatestTask memory_change_;                              // evicts what no longer fits. The first to end.
+  mutable std::mutex specs_mutex_;
+  std::vector<storage::CollectionSpec> specs_;                  // Of the collections as they are now.
+  std::atomic<std::uint64_t> collections_changed_{0};           // How often keys have found others who serve them.
+  std::atomic<bool> changing_{false};
+  std::mutex change_mutex_;
+  std::condition_variable change_wake_;                         // A change waits for an answer, or for the end.
+  bool ending_ = false;
+  // The first to end: what moves what is cached, evicts what no longer fits, and changes the collections.
+  base::LatestTask policy_change_;
+  base::LatestTask memory_change_;
+  base::LatestTask collections_change_;
 };
 
 }  // namespace freshet::cache

@@ -215,6 +215,16 @@ class Engine {
                     Callback<storage::ScanReply> done) = 0;
   virtual void count(base::Nanoseconds deadline, Callback<storage::KeyCount> done) = 0;
 
+  // The collections that the engine was opened with as they are to be from now on, while it serves them: what their blocks
+  // say may change, tables may move from observed to guarded and back, and their definitions are read anew from the catalog.
+  // All or nothing. Answers with a sentence for each collection that is another now. `done` runs on a thread of the
+  // engine's. Errors: invalid_argument (another set of names), busy (a change is under way), deadline_exceeded (writes of a
+  // collection that is to be observed did not end in time, or its change stream was not there in time), and those of
+  // opening.
+  virtual void change_collections(std::vector<storage::CollectionSpec> /*specs*/, Callback<std::vector<std::string>> done) {
+    done(Error::of(ErrorCode::unsupported, "this engine has no collections"));
+  }
+
   // Drops cached data only. Returns how many entries left.
   virtual std::size_t evict(std::string_view key) = 0;
   virtual std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) = 0;
@@ -224,7 +234,15 @@ class Engine {
   // Collections. A key's kind is told by its prefix alone.
   virtual CollectionKind kind_of(std::string_view key) const = 0;
   // The guarded collection that the key is a row of: how its states (KeyState::value) are to be read. Null: none.
+  // One that was guarded when something began that goes on still is meant, too.
   virtual const storage::RowCollection* guarded_rows(std::string_view /*key*/) const { return nullptr; }
+  // The same, as it was when the value was read, or shaped; null: the value is no row's.
+  virtual const storage::RowCollection* rows_of_value(std::string_view /*key*/, std::string_view /*value*/) const {
+    return nullptr;
+  }
+  virtual const storage::RowCollection* rows_of_shape(std::string_view /*key*/, const storage::RowShape* /*shape*/) const {
+    return nullptr;
+  }
   // The columns of a row collection's values; null while unknown, and for other keys.
   virtual storage::RowShapeRef shape_of(std::string_view key) const = 0;
   virtual std::vector<std::string> collections() const = 0;

@@ -11,6 +11,11 @@ namespace {
 // For messages: a key's beginning says which it was.
 constexpr std::size_t kKeyShownBytes = 128;
 
+const consistency::CollectionEpoch& epoch_of(const memory::Entry& entry) {
+  return static_cast<const consistency::CollectionEpoch&>(*entry.witness());
+}
+const storage::RowShapeRef& shape_in(const memory::Entry& entry) { return epoch_of(entry).shape(); }
+
 Error no_tokens() {
   return Error::of(ErrorCode::unsupported, "session tokens name positions in the log of a followed PostgreSQL",
                    "configure an observed collection; reads of the key-value table are linearizable and need none");
@@ -33,34 +38,41 @@ Error read_only(std::string_view key, CollectionKind kind) {
                    "write to the database with SQL; FRESHET.EVICT drops cached data");
 }
 
+// While a collection moves it is served by both, or by the one that was looked at first: one of them is always there.
+std::optional<storage::CollectionId> ComposedEngine::collection_of(std::string_view key) const {
+  if (!follower_) return std::nullopt;
+  for (;;) {
+    const auto* const guarded = rows();
+    if (guarded && guarded->serving(key)) return std::nullopt;
+    const auto id = follower_->collection_of(key);
+    if (id || guarded == rows()) return id;
+  }
+}
+
 CollectionKind ComposedEngine::kind_of(std::string_view key) const {
-  if (guarded_rows(key)) return CollectionKind::guarded_row;
-  const auto id = collection_of(key);
-  if (!id) return CollectionKind::key_value;
-  return follower_->specs()[*id].is_query() ? CollectionKind::query : CollectionKind::row;
+  if (const auto id = collection_of(key)) {
+    return follower_->spec(*id).is_query() ? CollectionKind::query : CollectionKind::row;
+  }
+  return guarded_rows(key) ? CollectionKind::guarded_row : CollectionKind::key_value;
 }
 
 storage::RowShapeRef ComposedEngine::shape_of(std::string_view key) const {
-  if (const auto* rows = guarded_rows(key)) return rows->shape;
-  const auto id = collection_of(key);
-  return id ? follower_->shape_of(*id) : nullptr;
+  if (const auto id = collection_of(key)) return follower_->shape_of(*id);
+  const auto* const guarded = guarded_rows(key);
+  return guarded ? guarded->shape : nullptr;
 }
 
 std::vector<std::string> ComposedEngine::collections() const {
   std::vector<std::string> names;
   if (has_pairs()) names.emplace_back(kKeyValueCollection);
-  if (rows_) {
-    for (const auto& rows : rows_->all()) names.push_back(rows.spec.name);
-  }
-  if (follower_) {
-    for (const auto& spec : follower_->specs()) names.push_back(spec.name);
-  }
+  const std::lock_guard lock(specs_mutex_);
+  for (const auto& spec : specs_) names.push_back(spec.name);
   return names;
 }
 
 Result<consistency::ReadPromise> ComposedEngine::promise_of(storage::CollectionId collection,
                                                             const ReadOptions& options) const {
-  const auto& spec = follower_->specs()[collection];
+  const auto& spec = follower_->spec(collection);
   consistency::ReadPromise promise;
   promise.level = options.level.value_or(spec.level);
   promise.bound = options.level ? options.bound : spec.bound;
@@ -77,12 +89,13 @@ Result<consistency::ReadPromise> ComposedEngine::promise_of(storage::CollectionI
 
 // The age is asked for while the entry is held in place: a change that the clock has proven has been applied, and would have
 // replaced it.
-Engine::Lookup ComposedEngine::try_observed(std::string_view key, const consistency::ReadPromise& promise,
-                                            base::Nanoseconds now, TakeObserved take) {
+Engine::Lookup ComposedEngine::try_observed(std::string_view key, storage::CollectionId collection,
+                                            const consistency::ReadPromise& promise, base::Nanoseconds now,
+                                            TakeObserved take) {
   if (promise.needs_new_proof()) return Lookup::miss;
   const bool hit = table_.visit(key, base::hash_of(key), [&](const memory::Entry& entry) {
     const auto age = follower_->age_if_fresh(entry, promise, now);
-    if (!age) return false;
+    if (!age || epoch_of(entry).collection() != collection) return false;
     take(entry, *age);
     return true;
   });
@@ -91,14 +104,6 @@ Engine::Lookup ComposedEngine::try_observed(std::string_view key, const consiste
   return Lookup::hit;
 }
 
-namespace {
-
-const storage::RowShapeRef& shape_in(const memory::Entry& entry) {
-  return static_cast<const consistency::CollectionEpoch&>(*entry.witness()).shape();
-}
-
-}  // namespace
-
 Engine::Lookup ComposedEngine::try_get_at(std::string_view key, const ReadOptions& options, base::Nanoseconds now,
                                           base::FunctionRef<void(const HitView&)> visit) {
   const auto id = collection_of(key);
@@ -106,7 +111,7 @@ Engine::Lookup ComposedEngine::try_get_at(std::string_view key, const ReadOption
   const auto promise = promise_of(*id, options);
   if (!promise) return Lookup::miss;
   if (now == kReadClock) now = base::now();
-  return try_observed(key, *promise, now, [&](const memory::Entry& entry, base::Nanoseconds age) {
+  return try_observed(key, *id, *promise, now, [&](const memory::Entry& entry, base::Nanoseconds age) {
     visit(HitView{entry.present(), entry.value(), entry.version(), 0, shape_in(entry).get(), age, entry.version()});
   });
 }
@@ -122,7 +127,7 @@ std::optional<Error> ComposedEngine::gather_observed(std::string key, storage::C
     reading = {entry.present(), std::string(entry.value()), entry.version(), 0, Source::memory, age, shape_in(entry),
                entry.version()};
   };
-  if (try_observed(key, *promise, now, take) == Lookup::hit) return std::nullopt;
+  if (try_observed(key, collection, *promise, now, take) == Lookup::hit) return std::nullopt;
   auto& group = misses.group_of(*promise);
   group.keys.push_back({collection, std::move(key)});
   group.places.push_back(place);
@@ -182,13 +187,12 @@ std::optional<std::size_t> ComposedEngine::evict_collection(std::string_view nam
   if (has_pairs() && name == kKeyValueCollection) {
     return table_.erase_if([&](const memory::Entry& entry) { return kind_of(entry.key()) == CollectionKind::key_value; });
   }
-  if (const auto* rows = rows_ ? rows_->named(name) : nullptr) {
-    return table_.erase_if([&](const memory::Entry& entry) { return guarded_rows(entry.key()) == rows; });
+  if (const auto* const guarded = rows(); guarded && guarded->named(name)) {
+    return table_.erase_if([&](const memory::Entry& entry) { return storage::prefix_of(entry.key()) == name; });
   }
   if (!follower_) return std::nullopt;
-  const auto& specs = follower_->specs();
-  for (std::size_t id = 0; id < specs.size(); ++id) {
-    if (specs[id].name == name) return follower_->evict_collection(static_cast<storage::CollectionId>(id));
+  for (const auto id : follower_->collections()) {
+    if (follower_->spec(id).name == name) return follower_->evict_collection(id);
   }
   return std::nullopt;
 }
@@ -215,7 +219,9 @@ void ComposedEngine::on_collection_changed(std::string_view collection) {
 
 // Of guarded tables, by transactions whose rows this node does not know.
 void ComposedEngine::on_rows_changed() {
-  for (const auto& collection : rows_->all()) on_collection_changed(collection.spec.name);
+  if (const auto* const guarded = rows()) {
+    for (const auto& collection : guarded->all()) on_collection_changed(collection->spec.name);
+  }
 }
 
 void ComposedEngine::on_everything_changed() {

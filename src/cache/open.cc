@@ -28,11 +28,7 @@ Result<EngineParts> open_embedded(const EngineOptions& options) {
 bool guards_rows(const EngineOptions& options) {
   return std::any_of(options.collections.begin(), options.collections.end(), [](const auto& spec) { return spec.guarded; });
 }
-bool observes(const EngineOptions& options) {
-  return std::any_of(options.collections.begin(), options.collections.end(), [](const auto& spec) { return !spec.guarded; });
-}
-
-Result<void> open_guarded(const EngineOptions& options, EngineParts& parts) {
+Result<GuardedParts> open_guarded(const EngineOptions& options) {
   storage::postgres::PostgresOptions postgres;
   postgres.url = options.storage_url;
   postgres.fleet = options.fleet;
@@ -49,9 +45,7 @@ Result<void> open_guarded(const EngineOptions& options, EngineParts& parts) {
   lease.lease = options.lease;
   auto ownership = ownership::PostgresLease::open(lease);
   if (!ownership) return std::move(ownership).error();
-  parts.storage = std::move(*storage);
-  parts.ownership = std::move(*ownership);
-  return {};
+  return GuardedParts{std::move(*storage), std::move(*ownership)};
 }
 
 // The options are in order, so opening it cannot fail.
@@ -61,25 +55,24 @@ consistency::Follower::MakeStorage observed_storage(storage::postgres::ObservedO
   };
 }
 
+// What collections may need one day is ready to be made, from the first on.
 Result<EngineParts> open_postgres(const EngineOptions& options) {
   EngineParts parts;
   if (options.key_value || guards_rows(options)) {
-    if (auto opened = open_guarded(options, parts); !opened) return std::move(opened).error();
+    auto opened = open_guarded(options);
+    if (!opened) return std::move(opened).error();
+    static_cast<GuardedParts&>(parts) = std::move(*opened);
   }
-  if (observes(options)) {
-    auto observed = observed_options(options);
-    const auto checked = storage::postgres::PostgresObservedStorage::check(observed);
-    if (!checked) return checked.error();
-    parts.make_observed = observed_storage(std::move(observed));
-    parts.observed_limits.fill_statements_max = options.fill_statements_max;
-    parts.observed_limits.probe_interval_min = options.probe_interval;
-  }
-  if (!watched_specs(options.collections).empty()) {
-    auto watched = watched_options(options);
-    const auto checked = storage::postgres::PostgresObservedStorage::check(watched);
-    if (!checked) return checked.error();
-    parts.make_watched = observed_storage(std::move(watched));
-  }
+  if (options.collections.empty()) return parts;
+  parts.make_guarded = [options] { return open_guarded(options); };
+  auto observed = observed_options(options);
+  if (const auto checked = storage::postgres::PostgresObservedStorage::check(observed); !checked) return checked.error();
+  parts.make_observed = observed_storage(std::move(observed));
+  parts.observed_limits.fill_statements_max = options.fill_statements_max;
+  parts.observed_limits.probe_interval_min = options.probe_interval;
+  auto watched = watched_options(options);
+  if (const auto checked = storage::postgres::PostgresObservedStorage::check(watched); !checked) return checked.error();
+  parts.make_watched = observed_storage(std::move(watched));
   return parts;
 }
 
@@ -105,9 +98,13 @@ std::optional<Error> fault_of(const EngineOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+Result<EngineParts> open_parts(const EngineOptions& options) {
   if (auto fault = fault_of(options)) return std::move(*fault);
-  auto parts = options.storage_url == "embedded" ? open_embedded(options) : open_postgres(options);
+  return options.storage_url == "embedded" ? open_embedded(options) : open_postgres(options);
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  auto parts = open_parts(options);
   if (!parts) return std::move(parts).error();
   return std::unique_ptr<Engine>(std::make_unique<ComposedEngine>(options, std::move(*parts)));
 }

@@ -124,6 +124,14 @@ std::future<Result<SqlGuard>> Cache::guard_sql(std::vector<std::string> keys, co
   });
 }
 
+std::future<Result<std::vector<std::string>>> Cache::change_collections(const std::vector<Collection>& collections) {
+  std::vector<storage::CollectionSpec> specs;
+  for (const auto& collection : collections) specs.push_back(spec_of(collection));
+  return future_of<std::vector<std::string>>([&](std::function<void(Result<std::vector<std::string>>)> done) {
+    state_->engine->change_collections(std::move(specs), std::move(done));
+  });
+}
+
 const std::string& SqlGuard::statement() const { return static_cast<const cache::SqlGuard*>(guard_.get())->statement(); }
 
 bool SqlGuard::end(Outcome outcome) {

@@ -114,6 +114,7 @@ bool ComposedEngine::is_fresh_enough(const memory::Entry& entry, const ReadOptio
   age = 0;
   if (collection_->seems_due(entry.expires_at_ms())) return false;
   if (collection_->is_proven(entry, now)) return true;
+  if (entry.witness()->kind() != memory::WitnessKind::slice) return false;
   const auto level = options.level.value_or(Level::linearizable);
   if (level != Level::any && level != Level::bounded) return false;
   const auto proven_until = static_cast<const ownership::SliceHandle*>(entry.witness())->deadline();
@@ -129,8 +130,9 @@ void ComposedEngine::show(std::string_view key, storage::KeyState state, Reading
   reading.version = state.version;
   reading.expires_at_ms = state.expires_at_ms;
   reading.kind = state.kind;
-  const auto* rows = guarded_rows(key);
-  if (!rows || !state.present) return;
+  if (!state.present) return;
+  const auto* const rows = rows_of_value(key, reading.value);
+  if (!rows) return;
   reading.shape = rows->shape;
   reading.value = std::string(rows->row_in(reading.value));
 }
@@ -166,6 +168,7 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
   }
   for (const auto& key : keys) table_.prefetch(base::hash_of(key));
   for (const auto& key : keys) table_.prefetch_entry(base::hash_of(key));
+  if (!options_.collections.empty()) done = asking_again(keys, options, std::move(done));
   const auto now = base::now();
   auto gathering = std::make_shared<Gathering>();
   gathering->readings.resize(keys.size());

@@ -1,5 +1,6 @@
 // Reads of several keys as of one moment: observed collections by the follower, key-value keys by reading them twice, and
 // both together by reading the observed ones in between.
+#include <algorithm>
 #include <utility>
 
 #include "cache/gathering.h"
@@ -69,6 +70,9 @@ void ComposedEngine::collect_observed(const std::shared_ptr<Collecting>& collect
 
 void ComposedEngine::collect_again(const std::shared_ptr<Collecting>& collecting) {
   auto began = marks_of(collecting->keys);
+  if (std::any_of(collecting->keys.begin(), collecting->keys.end(), [&](const auto& key) { return observes(key); })) {
+    return collecting->done(Error::of(ErrorCode::busy, "a collection has just become an observed one", "retry"));
+  }
   get_many(collecting->keys, {Level::linearizable, 0, {}, collecting->deadline},
            [this, collecting, began = std::move(began)](Result<std::vector<Reading>> readings) mutable {
              if (!readings) return collecting->done(std::move(readings).error());

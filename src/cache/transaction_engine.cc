@@ -43,7 +43,7 @@ KeyState TransactionEngine::state_of(const std::string& key) const {
   const auto* reading = known(key);
   if (!reading || !reading->present) return {};
   if (reading->expires_at_ms != 0 && reading->expires_at_ms <= database_now_ms()) return {};
-  const auto* rows = guarded_rows(key);
+  const auto* const rows = rows_of_shape(key, reading->shape.get());
   return {true, rows ? rows->value_of(reading->value) : reading->value, reading->version, {}, reading->expires_at_ms,
           reading->kind};
 }
@@ -51,8 +51,8 @@ KeyState TransactionEngine::state_of(const std::string& key) const {
 Reading TransactionEngine::reading_of(const std::string& key, const KeyState& state) const {
   Reading reading{state.present, state.value, state.version, state.expires_at_ms, Source::storage, 0, nullptr, 0,
                   state.kind};
-  const auto* rows = guarded_rows(key);
-  if (!rows || !state.present) return reading;
+  const auto* const rows = state.present ? rows_of_value(key, state.value) : nullptr;
+  if (!rows) return reading;
   reading.value = std::string(rows->row_in(state.value));
   reading.shape = rows->shape;
   return reading;

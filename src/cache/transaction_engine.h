@@ -53,6 +53,12 @@ class TransactionEngine final : public Engine {
   std::optional<std::size_t> evict_collection(std::string_view name) override { return engine_.evict_collection(name); }
   CollectionKind kind_of(std::string_view key) const override { return engine_.kind_of(key); }
   const storage::RowCollection* guarded_rows(std::string_view key) const override { return engine_.guarded_rows(key); }
+  const storage::RowCollection* rows_of_value(std::string_view key, std::string_view value) const override {
+    return engine_.rows_of_value(key, value);
+  }
+  const storage::RowCollection* rows_of_shape(std::string_view key, const storage::RowShape* shape) const override {
+    return engine_.rows_of_shape(key, shape);
+  }
   storage::RowShapeRef shape_of(std::string_view key) const override { return engine_.shape_of(key); }
   std::vector<std::string> collections() const override { return engine_.collections(); }
   void watch(consistency::ChangeWatcher* watcher) override { engine_.watch(watcher); }

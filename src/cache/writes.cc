@@ -119,8 +119,8 @@ void ComposedEngine::attempt(const std::shared_ptr<Update>& update) {
 }
 
 void ComposedEngine::note_current(Update& update, Reading reading) const {
-  const auto* rows = guarded_rows(update.key);
-  if (rows && reading.present) reading.value = rows->value_of(reading.value);
+  const auto* const rows = reading.present ? rows_of_shape(update.key, reading.shape.get()) : nullptr;
+  if (rows) reading.value = rows->value_of(reading.value);
   update.current = KeyState{reading.present, std::move(reading.value), reading.version, {}, reading.expires_at_ms,
                             reading.kind};
 }

@@ -113,6 +113,23 @@ void LiveSettings::on_change(Apply apply) {
   if (apply_) apply_(config_);
 }
 
+void LiveSettings::on_reload(ChangeCollections change) {
+  const std::lock_guard lock(mutex_);
+  change_ = std::move(change);
+}
+
+// Whoever answers may take its time, and does so without the mutex.
+void LiveSettings::reload(Reloaded done) {
+  if (!reread_) return done(Error::of(ErrorCode::unsupported, "this server has no configuration to be read again"));
+  auto config = reread_();
+  if (!config) return done(std::move(config).error());
+  std::vector<storage::CollectionSpec> specs;
+  for (const auto& collection : config->collections) specs.push_back(spec_of(collection));
+  const std::lock_guard lock(mutex_);
+  if (!change_) return done(Error::of(ErrorCode::unavailable, "the server is starting or stopping"));
+  change_(std::move(specs), std::move(done));
+}
+
 std::vector<std::pair<std::string, std::string>> LiveSettings::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::string, std::string>> all = {{"save", ""}, {"appendonly", "no"}};

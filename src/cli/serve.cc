@@ -1,8 +1,10 @@
-// `freshet serve`: configuration, engine, server; and an orderly end on SIGTERM and SIGINT: ownership first, so that
-// another process can take over at once, then the clients. A second signal ends the process where it stands.
+// `freshet serve`: configuration, engine, server; other collections on SIGHUP; and an orderly end on SIGTERM and SIGINT:
+// ownership first, so that another process can take over at once, then the clients. A second signal ends the process where
+// it stands.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "base/config_schema.h"
 #include "base/config_values.h"
@@ -59,7 +61,9 @@ void report_ownership(const cache::Engine& engine, bool other_holder) {
 
 // Waits until this node owns and guards every slot and follows the change stream, as far as it has to, or another holder is
 // known, or its patience is over, and says which it was. Gives the signal that told it to stop meanwhile, if one did.
-std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& config, StopSignals& signals) {
+// A SIGHUP meanwhile is kept for later.
+std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& config, StopSignals& signals,
+                                    bool& hung_up) {
   const auto begin = base::now();
   const bool observes = std::any_of(config.collections.begin(), config.collections.end(),
                                     [](const base::CollectionConfig& collection) { return !collection.guarded; });
@@ -67,7 +71,9 @@ std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& c
   while (!(owns && follows) && !(other_holder && follows) && base::now() - begin < kReadyPatience) {
     owns = owns || owns_keys(engine, other_holder);
     follows = follows || engine.stats().observed.streaming;
-    if (const auto signal = signals.wait(kReadyPoll)) return signal;
+    const auto signal = signals.wait(kReadyPoll);
+    hung_up |= signal == SIGHUP;
+    if (signal && signal != SIGHUP) return signal;
   }
   if (!owns) report_ownership(engine, other_holder);
   if (!follows) {
@@ -80,10 +86,18 @@ std::optional<int> wait_until_ready(cache::Engine& engine, const base::Config& c
   return std::nullopt;
 }
 
-int serve(const base::Config& config) {
+void reload(LiveSettings& settings) {
+  settings.reload([](const Result<std::vector<std::string>>& lines) {
+    if (!lines) return base::log_warning("serve", "not reloaded: {}. {}", lines.error().what, lines.error().remedy);
+    for (const auto& line : *lines) base::log_info("serve", "{}", line);
+    base::log_info("serve", "reloaded: {} collections are others now", lines->size());
+  });
+}
+
+int serve(const base::Config& config, LiveSettings::Reread reread) {
   base::set_log_level(*base::parse_log_level(config.log_level));
-  StopSignals signals;
-  LiveSettings settings(config);
+  StopSignals signals(true);
+  LiveSettings settings(config, std::move(reread));
   auto engine = cache::Engine::open(engine_options(config));
   if (!engine) {
     print_error("serve", engine.error());
@@ -102,14 +116,20 @@ int serve(const base::Config& config) {
     (*server)->set_clients_max(options.clients_max);
     (*server)->set_idle_timeout(options.idle_timeout_seconds);
   });
-  auto signal = wait_until_ready(**engine, config, signals);
+  settings.on_reload([&](std::vector<storage::CollectionSpec> specs, LiveSettings::Reloaded done) {
+    (*engine)->change_collections(std::move(specs), std::move(done));
+  });
+  bool hung_up = false;
+  auto signal = wait_until_ready(**engine, config, signals, hung_up);
   if (!signal) {
     base::log_info("serve", "ready on {}, storage {}", (*server)->endpoint().to_text(),
                    config.storage_url == "embedded" ? "embedded in " + config.data_directory : std::string("PostgreSQL"));
-    signal = signals.wait();
+    if (hung_up) reload(settings);
+    while ((signal = signals.wait()) == SIGHUP) reload(settings);
   }
   base::log_info("serve", "stopping on signal {}", *signal);
   settings.on_change(nullptr);
+  settings.on_reload(nullptr);
   (*engine)->release();
   server->reset();
   engine->reset();
@@ -134,7 +154,7 @@ int run_serve(Arguments arguments) {
     print_config(*config);
     return kExitFine;
   }
-  return serve(*config);
+  return serve(*config, [&] { return flags.config(); });
 }
 
 }  // namespace freshet::cli

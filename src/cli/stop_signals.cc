@@ -11,10 +11,11 @@
 
 namespace freshet::cli {
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(bool with_hangup) {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);
   sigaddset(&signals_, SIGINT);
+  if (with_hangup) sigaddset(&signals_, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   descriptor_ = signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -32,6 +33,7 @@ std::optional<int> StopSignals::wait(base::Nanoseconds wait) {
     const int signal = sigtimedwait(&signals_, nullptr, &timeout);
     if (signal < 0 && base::now() < end) continue;  // Interrupted, or a year is over.
     if (signal < 0) return std::nullopt;
+    if (signal == SIGHUP) return signal;
     // Their usual effect, even if they were ignored when the process began (a shell's background job).
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGINT, SIG_DFL);

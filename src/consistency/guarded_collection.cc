@@ -7,7 +7,6 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
                                      Protections protections, CollectionLimits limits)
     : table_(table),
       storage_(storage),
-      rows_(storage.rows()),
       loop_(loop),
       protections_(protections),
       limits_(limits),
@@ -18,7 +17,7 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
     loop_.post([this] {
       const auto now = base::now();
       table_.erase_if([this, now](const memory::Entry& entry) {
-        return dynamic_cast<const ownership::SliceHandle*>(entry.witness()) != nullptr && !is_proven(entry, now);
+        return entry.witness()->kind() == memory::WitnessKind::slice && !is_proven(entry, now);
       });
       if (loss_listener_) loss_listener_();
     });
@@ -27,20 +26,18 @@ GuardedCollection::GuardedCollection(memory::Table& table, storage::Storage& sto
 
 void GuardedCollection::follow(ownership::Ownership& ownership) {
   follow_database_clock();
-  if (rows_) {
-    OutsideWriters::Listener listener{[this](const CellSet& cells) { open_to_others(cells); },
-                                      [this] { if (outside_listener_) outside_listener_(); }};
-    outside_ = std::make_unique<OutsideWriters>(storage_, loop_, guards_, protections_, limits_.outside,
-                                                std::move(listener));
-  }
+  OutsideWriters::Listener listener{[this](const CellSet& cells) { open_to_others(cells); },
+                                    [this] { if (outside_listener_) outside_listener_(); }};
+  outside_ = std::make_unique<OutsideWriters>(storage_, loop_, guards_, protections_, limits_.outside, std::move(listener));
   ownership.listen([this](const ownership::AssignmentChange& change) {
     guards_.on_assignment_change(change);
-    if (outside_) outside_->on_assignment_change(change);
+    outside_->on_assignment_change(change);
   });
 }
 
 void GuardedCollection::stop() {
   stopped_ = true;
+  stop_clearing();
   guards_.stop();
   if (outside_) outside_->stop();
 }
@@ -72,7 +69,7 @@ void GuardedCollection::follow_database_clock() {
 std::optional<GuardedCollection::WriteMark> GuardedCollection::write_mark(std::string_view key) {
   const auto guard = guard_of(key);
   const auto slot = base::slot_of(key);
-  if (!guard || is_open_to_others(key, slot)) return std::nullopt;
+  if (!guard || is_open_to_others(key, slot) || is_retired(key)) return std::nullopt;
   auto& shard = shard_of(base::hash_of(key));
   std::lock_guard lock(shard.mutex);
   return WriteMark{guard->slice(), shard.writes_begun, outside_mark(key, slot)};

@@ -8,8 +8,10 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,8 +71,9 @@ class GuardedCollection {
   void stop();
 
   // True if the entry was current at `now`: its slice has been this node's ever since it was cached. The caller read `now`
-  // from the clock during its operation.
+  // from the clock during its operation. Entries of a time when the key's collection was observed prove nothing here.
   bool is_proven(const memory::Entry& entry, base::Nanoseconds now) const {
+    if (entry.witness()->kind() != memory::WitnessKind::slice) return false;
     if (!protections_.lease_check) return true;
     return static_cast<const ownership::SliceHandle*>(entry.witness())->is_still_assigned(now);
   }
@@ -119,6 +122,15 @@ class GuardedCollection {
   // True: a transaction of plain SQL may be writing the row, unknown to this node. It is not cached meanwhile.
   bool is_open_to_others(std::string_view key) const { return is_open_to_others(key, base::slot_of(key)); }
 
+  // Waits until nothing is under way on the rows of a collection that storage has retired, and drops what is cached of it:
+  // from then on nothing of it is cached here, and nothing begins, until storage takes it back. Blocks. Errors:
+  // deadline_exceeded (then nothing was dropped).
+  Result<void> clear_retired(std::string_view collection, base::Nanoseconds deadline);
+  // Whoever waits there is answered at once, and so are those who come: unavailable.
+  void stop_clearing();
+  // What is cached of a collection, or is being read of it, was planned otherwise than it is now: it goes.
+  void drop_outdated(std::string_view collection) { drop_bypassed_of(collection); }
+
   // Two equal marks: this node has owned the key between them, and no write of it has begun (of other keys perhaps).
   // Nullopt: it does not own the key, or is not the only one that may write it. For what has no versions to compare: keys
   // that storage does not remember.
@@ -155,7 +167,8 @@ class GuardedCollection {
 
   // reading.cc
   void read_once(std::vector<std::string> keys, base::Nanoseconds deadline, ReadDone done);
-  bool join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
+  enum class Begun : std::uint8_t { begun, joined, refused };
+  Begun join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun);
   void on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer);
   void expire_then_answer(std::string key, ReadAnswer found, base::Nanoseconds deadline, int round,
                           std::shared_ptr<KeyLocks> locks, std::function<void(const Result<ReadAnswer>&)> done);
@@ -180,7 +193,10 @@ class GuardedCollection {
   static void add_before(const Write& write, storage::WriteReply& reply);
   void on_applied(const WriteRef& write, storage::WriteReply reply);
   // True: the key is a row's. What a write of it then compares with, if its answer is lost.
-  bool is_row(std::string_view key) const { return rows_ && rows_->find(key); }
+  bool is_row(std::string_view key) const {
+    const auto* const rows = storage_.rows();
+    return rows && rows->find(key);
+  }
   bool takes_turns(std::string_view key) const { return protections_.rows_in_turn && is_row(key); }
   void note_before(WritePart& part);
   void settle(WritePart& part, const storage::KeyState* state, bool definite, bool was_unknown);
@@ -189,6 +205,17 @@ class GuardedCollection {
   void leave_if_idle(OperationShard& shard, const std::string& key, const KeyOperations& operations);
   void note_tombstone(storage::Tombstone tombstone);
   void forget_tombstones();
+
+  // moving.cc
+  // Nothing new may begin on the key: its collection is no longer guarded. Asked under its shard's mutex.
+  bool is_retired(std::string_view key) const {
+    const auto* const rows = storage_.rows();
+    return rows && protections_.retire_first && rows->is_retired(key);
+  }
+  bool any_in_flight(std::string_view collection);
+  bool await_end_of(std::string_view collection, base::Nanoseconds deadline);
+  void tell_cleared();
+  static Error moved(std::string_view key);
 
   // outside.cc
   bool is_open_to_others(std::string_view key, base::Slot slot) const {
@@ -218,16 +245,21 @@ class GuardedCollection {
 
   memory::Table& table_;
   storage::Storage& storage_;
-  const storage::RowCollections* const rows_;
   net::Loop& loop_;
   const Protections protections_;
   const CollectionLimits limits_;
   Guards guards_;
-  std::unique_ptr<OutsideWriters> outside_;  // Null: no rows.
+  std::unique_ptr<OutsideWriters> outside_;  // Null before follow().
   std::function<void()> loss_listener_;
   std::function<void()> outside_listener_;
   std::array<OperationShard, kShards> shards_;
   std::atomic<bool> stopped_{false};
+  // Somebody waits for the end of what is in flight: clear_retired().
+  std::atomic<int> clearing_{0};
+  std::atomic<bool> stopped_clearing_{false};
+  std::mutex cleared_mutex_;
+  std::condition_variable cleared_;
+  std::uint64_t left_ = 0;  // Keys on which nothing is in flight any more.
   std::atomic<std::int64_t> clock_offset_ms_{kClockUnknown};
 
   std::mutex tombstones_mutex_;

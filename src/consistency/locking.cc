@@ -49,7 +49,11 @@ void GuardedCollection::take_next(const std::shared_ptr<KeyLocks>& locks) {
   while (locks->held_ < locks->keys_.size()) {
     const auto& key = locks->keys_[locks->held_];
     auto& shard = shard_of(base::hash_of(key));
-    std::lock_guard lock(shard.mutex);
+    std::unique_lock lock(shard.mutex);
+    if (is_retired(key)) {
+      lock.unlock();
+      return locks->answer(moved(key));
+    }
     auto& operations = shard.at(key);
     if (locks->settled_) return shard.remove_if_idle(key);
     if (!operations.may_be_locked() || !operations.lockers.empty()) {

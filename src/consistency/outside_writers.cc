@@ -40,7 +40,7 @@ void OutsideWriters::on_assignment_change(const ownership::AssignmentChange& cha
 void OutsideWriters::tick() {
   if (stopped_) return;
   loop_.after(limits_.poll_interval, [this] { tick(); });
-  if (polling_ || period_ == 0) return;
+  if (polling_ || period_ == 0 || storage_.rows() == nullptr) return;
   polling_ = true;
   storage_.pass_requests(known_, standing_.any(), base::now() + limits_.call_timeout,
                          [this](Result<storage::PassRequests> reply) {

@@ -45,8 +45,8 @@ class OutsideWriters {
     std::function<void()> ended;                 // Some transactions are over, and may have changed rows.
   };
 
-  // Polls from now on, while this node owns anything. To end: stop(), destroy the storage, destroy the loop, then this
-  // object.
+  // Polls from now on, while this node owns anything and storage has rows. To end: stop(), destroy the storage, destroy the
+  // loop, then this object.
   OutsideWriters(storage::Storage& storage, net::Loop& loop, Guards& guards, Protections protections, OutsideLimits limits,
                  Listener listener);
   // Whoever waits goes on, and finds it stopped.

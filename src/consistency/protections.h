@@ -29,6 +29,9 @@ struct Protections {
   FRESHET_PROTECTION rows_in_turn = true;
   // What a transaction writes falls under the ownership under which it has read.
   FRESHET_PROTECTION bound_locks = true;
+  // Before a table is no longer guarded, what is under way on its rows has ended, nothing new begins, and nothing of them is
+  // cached.
+  FRESHET_PROTECTION retire_first = true;
   // What transactions of plain SQL may be writing is not cached.
   FRESHET_PROTECTION outside_marks = true;
   // Transactions that have read before such a one was let in are refused: by the database, under their guard's old token.

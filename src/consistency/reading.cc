@@ -59,8 +59,10 @@ void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanosecon
   const auto shared_done = std::make_shared<const ReadDone>(std::move(done));
   for (std::size_t index = 0; index < keys.size(); ++index) {
     auto tell = [shared_done, index](const Result<ReadAnswer>& answer) { (*shared_done)(index, answer); };
-    if (join_or_begin(keys[index], ReadWaiter{deadline, std::move(tell)}, begun)) {
-      counters_.joined_fills.fetch_add(1, std::memory_order_relaxed);
+    switch (join_or_begin(keys[index], ReadWaiter{deadline, std::move(tell)}, begun)) {
+      case Begun::joined: counters_.joined_fills.fetch_add(1, std::memory_order_relaxed); break;
+      case Begun::refused: (*shared_done)(index, moved(keys[index])); break;
+      case Begun::begun: break;
     }
   }
   counters_.misses.fetch_add(keys.size(), std::memory_order_relaxed);
@@ -87,19 +89,21 @@ void GuardedCollection::read_once(std::vector<std::string> keys, base::Nanosecon
   }
 }
 
-// Joins a fill in flight (true), or registers a new one that the caller sends. The guard is taken with the key's lock held:
+// Joins a fill in flight, or registers a new one that the caller sends. The guard is taken with the key's lock held:
 // a write of unknown outcome leaves the map only after its guard has been dropped, so whoever does not see the write here
 // does not see its guard either.
-bool GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter, std::vector<std::shared_ptr<Fill>>& begun) {
+GuardedCollection::Begun GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter,
+                                                          std::vector<std::shared_ptr<Fill>>& begun) {
   const auto hash = base::hash_of(key);
   auto& shard = shard_of(hash);
   std::lock_guard lock(shard.mutex);
+  if (is_retired(key)) return Begun::refused;
   auto& operations = shard.at(key);
   const auto now = base::now();
   for (const auto& fill : operations.fills) {
     if (fill->deadline > waiter.deadline || !fill->may_be_joined(now)) continue;
     fill->waiters.push_back(std::move(waiter));
-    return true;
+    return Begun::joined;
   }
   auto fill = std::make_shared<Fill>();
   fill->key = key;
@@ -110,7 +114,7 @@ bool GuardedCollection::join_or_begin(const std::string& key, ReadWaiter waiter,
   begin_fill(operations, fill);
   if (is_open_to_others(key, base::slot_of(key))) fill->overlapped = true;
   begun.push_back(std::move(fill));
-  return false;
+  return Begun::begun;
 }
 
 void GuardedCollection::on_fill(const std::shared_ptr<Fill>& fill, Result<ReadAnswer> answer) {

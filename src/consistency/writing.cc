@@ -95,6 +95,10 @@ bool GuardedCollection::register_parts(const WriteRef& write) {
     // Never sent: the keys registered so far are let go, before anybody else can start this write again. That they were
     // evicted and marked overlapped costs a fill.
     for (std::size_t j = 0; j < i; ++j) settle(write->parts[j], nullptr, true, false);
+    if (!write->locks && is_retired(part.key)) {
+      write->done(moved(part.key));
+      return false;
+    }
     if (hold_back(write, part)) return false;
     --write->attempts;
     wait_for_guard(write, part.slot);
@@ -134,14 +138,16 @@ void GuardedCollection::wait_for_guard(const WriteRef& write, base::Slot slot) {
   });
 }
 
-// False: there is no guard, a write of the key has an outcome that is being found out, or another one holds its lock.
+// False: there is no guard, a write of the key has an outcome that is being found out, another one holds its lock, or its
+// collection is retired; a transaction whose locks are older goes on.
 bool GuardedCollection::register_part(WritePart& part, const Write& write) {
   auto& shard = shard_of(part.hash);
   std::lock_guard lock(shard.mutex);
   auto& operations = shard.at(part.key);
   part.guard = guards_.current(part.slot, base::now());
   part.overlapped = false;
-  if (may_begin(operations, part.key, write) && part.guard) {
+  const bool refused = !write.locks && is_retired(part.key);
+  if (!refused && may_begin(operations, part.key, write) && part.guard) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
@@ -323,6 +329,7 @@ void GuardedCollection::leave_if_idle(OperationShard& shard, const std::string& 
   const auto version = operations.tombstone;
   if (version != 0) note_tombstone({key, version});
   shard.remove_if_idle(key);
+  if (clearing_ != 0) tell_cleared();
 }
 
 void GuardedCollection::note_tombstone(storage::Tombstone tombstone) {

@@ -10,6 +10,13 @@
 
 namespace freshet::memory {
 
+// Whose witness it is: a key may pass from one kind of collection to another while its old entry is still there.
+enum class WitnessKind : std::uint32_t {
+  other,
+  slice,  // ownership::SliceHandle: entries of guarded collections.
+  epoch,  // consistency::CollectionEpoch: of observed ones.
+};
+
 // Reference-counted, thread-safe.
 class Witness {
  public:
@@ -19,8 +26,11 @@ class Witness {
   static void* operator new(std::size_t bytes);
   static void operator delete(void* witness, std::size_t bytes);
 
+  WitnessKind kind() const { return kind_; }
+
  protected:
   Witness() = default;
+  explicit Witness(WitnessKind kind) : kind_(kind) {}
   virtual ~Witness() = default;
 
  private:
@@ -29,6 +39,7 @@ class Witness {
     if (witness->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete witness;
   }
   mutable std::atomic<std::uint32_t> references_{0};
+  const WitnessKind kind_ = WitnessKind::other;
 };
 
 using WitnessRef = boost::intrusive_ptr<const Witness>;

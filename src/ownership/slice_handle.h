@@ -19,7 +19,7 @@ class SliceHandle final : public memory::Witness {
  public:
   // Assigned until `deadline` (base::now()'s clock), unless extended or revoked.
   SliceHandle(base::SlotRange range, std::uint64_t period, base::Nanoseconds deadline)
-      : range_(range), period_(period), deadline_(deadline) {}
+      : Witness(memory::WitnessKind::slice), range_(range), period_(period), deadline_(deadline) {}
 
   base::SlotRange range() const { return range_; }
   std::uint64_t period() const { return period_; }

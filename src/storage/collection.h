@@ -43,6 +43,13 @@ struct CollectionSpec {
   std::string expires_column;      // timestamptz: when the row expires; empty: none.
 
   bool is_query() const { return !query.empty(); }
+  // Whether they say the same, wherever they stand.
+  bool says_the_same_as(const CollectionSpec& other) const {
+    auto moved = other;
+    moved.line = line;
+    return *this == moved;
+  }
+  friend bool operator==(const CollectionSpec&, const CollectionSpec&) = default;
 };
 
 using CollectionId = std::uint32_t;  // Its place in the list of specs.

@@ -82,6 +82,7 @@ struct CollectionDescription {
 struct Description {
   std::vector<CollectionDescription> collections;  // By CollectionId.
   Fingerprint fingerprint;            // As probes give it, at the moment of the description.
+  std::uint64_t revision = 0;         // How many calls of describe() came before it was looked up.
   // A position taken after every table was published: the stream is complete for them once it has passed it.
   Lsn published = 0;
   // Drawn after that, for the same reason as StreamStart's. 0: unknown.
@@ -135,6 +136,10 @@ class ObservedStorage {
   virtual void confirm(Lsn position) = 0;
   // Looks everything up again, because a probe's fingerprint differed. on_described follows.
   virtual void reload() = 0;
+
+  // Other collections than before, by their ids: at least as many. One without a table and a query rests: it is not
+  // followed, and its description has a fault. Looks everything up again; on_described follows.
+  virtual void describe(std::vector<CollectionSpec> specs) = 0;
 
   // Asks the primary what is visible now.
   virtual void probe(base::Nanoseconds deadline, Callback<ProbeReply> done) = 0;

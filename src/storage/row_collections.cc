@@ -1,4 +1,4 @@
-// The number in front of a row's bytes.
+// The number in front of a row's bytes, and who wrote it.
 #include "storage/row_collections.h"
 
 #include <cstring>
@@ -17,6 +17,24 @@ std::string RowCollection::value_of(std::string_view row) const {
   std::memcpy(value.data(), &shape_number, sizeof shape_number);
   value += row;
   return value;
+}
+
+const RowCollection* RowCollections::of_value(std::string_view key, std::string_view value) const {
+  const auto* const now = find(key);
+  if (now && now->has_shape(value)) return now;
+  for (const auto& collection : former_) {
+    if (collection->spec.name == prefix_of(key) && collection->has_shape(value)) return collection.get();
+  }
+  return nullptr;
+}
+
+const RowCollection* RowCollections::of_shape(std::string_view key, const RowShape* shape) const {
+  const auto* const now = find(key);
+  if (now && now->shape.get() == shape) return now;
+  for (const auto& collection : former_) {
+    if (collection->spec.name == prefix_of(key) && collection->shape.get() == shape) return collection.get();
+  }
+  return nullptr;
 }
 
 }  // namespace freshet::storage

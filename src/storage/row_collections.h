@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "storage/collection.h"
@@ -25,27 +27,43 @@ struct RowCollection {
   // A row's value, of its bytes.
   std::string value_of(std::string_view row) const;
 };
+using RowCollectionRef = std::shared_ptr<const RowCollection>;
 
-// All of a storage's. Immutable; thread-safe.
+// All of a storage's, as they are from one change of them to the next. Immutable; thread-safe.
 class RowCollections {
  public:
-  explicit RowCollections(std::vector<RowCollection> all) : all_(std::move(all)) {}
+  // `retired`: no longer guarded; what was begun on their keys before goes on. `former`: what collections once were, of
+  // which values may still be under way.
+  explicit RowCollections(std::vector<RowCollectionRef> serving, std::vector<RowCollectionRef> retired = {},
+                          std::vector<RowCollectionRef> former = {})
+      : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)) {}
 
-  // The collection that the key is one of; null: it is no row's.
+  // The collection that the key is one of, retired ones included; null: it is no row's.
   const RowCollection* find(std::string_view key) const {
-    const auto name = prefix_of(key);
-    return name.empty() ? nullptr : named(name);
+    const auto* const found = serving(key);
+    return found ? found : in(retired_, prefix_of(key));
   }
-  const RowCollection* named(std::string_view name) const {
-    for (const auto& collection : all_) {
-      if (collection.spec.name == name) return &collection;
+  const RowCollection* serving(std::string_view key) const { return in(serving_, prefix_of(key)); }
+  bool is_retired(std::string_view key) const { return !serving(key) && in(retired_, prefix_of(key)); }
+  const RowCollection* named(std::string_view name) const { return in(serving_, name); }
+  const std::vector<RowCollectionRef>& all() const { return serving_; }
+
+  // That under which a value of the key was written, or its row shaped; null: none.
+  const RowCollection* of_value(std::string_view key, std::string_view value) const;
+  const RowCollection* of_shape(std::string_view key, const RowShape* shape) const;
+
+ private:
+  static const RowCollection* in(const std::vector<RowCollectionRef>& list, std::string_view name) {
+    if (name.empty()) return nullptr;
+    for (const auto& collection : list) {
+      if (collection->spec.name == name) return collection.get();
     }
     return nullptr;
   }
-  const std::vector<RowCollection>& all() const { return all_; }
 
- private:
-  const std::vector<RowCollection> all_;
+  const std::vector<RowCollectionRef> serving_;
+  const std::vector<RowCollectionRef> retired_;
+  const std::vector<RowCollectionRef> former_;
 };
 
 }  // namespace freshet::storage

@@ -259,8 +259,24 @@ class Storage {
     done(Error::of(ErrorCode::unsupported, "this storage has no writers of its own"));
   }
 
-  // The tables whose rows are read and written here beside the key-value pairs; null: none. Valid as long as the storage.
+  // The tables whose rows are read and written here beside the key-value pairs, as they are now; null: none. Every answer is
+  // valid as long as the storage.
   virtual const RowCollections* rows() const { return nullptr; }
+
+  // Guarded tables while the storage runs. These block, for as long as other writers of the tables do; one call at a time.
+  //
+  // The guarded ones among `specs` are planned and sealed, and are from its return on what rows() tells. Those of before
+  // that are not among them are retired: the caller sees to it that nobody begins anything on their rows, and what was
+  // begun goes on. `period`: of this node's lease; 0: it has none. Errors leave all as it was: those of opening.
+  virtual Result<void> guard_rows(const std::vector<CollectionSpec>& /*specs*/, std::uint64_t /*period*/) {
+    return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
+  }
+  // Takes the seal of a retired collection's table away, once nobody serves its rows. Errors: unavailable, unsupported (with
+  // the SQL for the owner).
+  virtual Result<void> unseal_rows(std::string_view /*collection*/, std::uint64_t /*period*/) { return {}; }
+  // Called, on a thread of the storage, when guard_rows() should be called again: the catalog has changed, or a seal has
+  // gone. At most one listener.
+  virtual void on_rows_outdated(std::function<void()> /*listener*/) {}
 };
 
 }  // namespace freshet::storage

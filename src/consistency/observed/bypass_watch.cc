@@ -19,7 +19,7 @@ constexpr base::Nanoseconds kProbeDeadline = 2 * base::kSecond;
 
 BypassWatch::BypassWatch(net::Loop& loop, const MakeStorage& make_storage, std::vector<storage::CollectionSpec> specs,
                          Drop drop)
-    : loop_(loop), specs_(std::move(specs)), drop_(std::move(drop)) {
+    : loop_(loop), specs_(specs), watched_(specs.size(), true), drop_(std::move(drop)) {
   loop_.run([&] {
     storage_ = make_storage(loop_);
     storage_->follow(*this);
@@ -31,6 +31,29 @@ void BypassWatch::stop() {
   loop_.run([this] {
     *alive_ = false;
     storage_.reset();
+  });
+}
+
+void BypassWatch::watch(const std::vector<storage::CollectionSpec>& specs) {
+  loop_.run([&] {
+    watched_.assign(specs_.size(), false);
+    for (const auto& spec : specs) {
+      auto id = specs_.find(spec);
+      if (!id && specs_.is_full()) {
+        base::log_warning("consistency", "{} is not watched: the collections of this process have been changed too often. "
+                          "Restart Freshet", spec.table);
+        continue;
+      }
+      if (!id) id = specs_.add(spec);
+      watched_.resize(specs_.size(), false);
+      watched_[*id] = true;
+    }
+    std::vector<storage::CollectionSpec> described(specs_.size());
+    for (std::size_t id = 0; id < described.size(); ++id) {
+      described[id].name = specs_[id].name;
+      if (watched_[id]) described[id] = specs_[id];
+    }
+    storage_->describe(std::move(described));
   });
 }
 
@@ -48,9 +71,11 @@ void BypassWatch::on_stream_started(const storage::StreamStart& start) {
 
 void BypassWatch::on_described(const storage::Description& description) {
   faulty_ = false;
-  for (const auto& collection : description.collections) faulty_ |= collection.fault.has_value();
+  for (std::size_t id = 0; id < watched_.size(); ++id) {
+    const bool known = id < description.collections.size() && !description.collections[id].fault;
+    faulty_ |= watched_[id] && !known;
+  }
   if (description.fingerprint == fingerprint_) return note_watching();
-  report_definitions(description);
   fingerprint_ = description.fingerprint;
   untold_below_ = std::max(untold_below_, description.first_xid);
   doubt_everything();
@@ -61,19 +86,6 @@ void BypassWatch::doubt_everything() {
   note_watching();
   drop_all();
   ask_what_is_visible();
-}
-
-// Writes go by what the tables were when Freshet started.
-void BypassWatch::report_definitions(const storage::Description& description) {
-  for (std::size_t id = 0; id < specs_.size(); ++id) {
-    const auto& now = description.collections[id].fingerprint;
-    if (!definitions_.empty() && definitions_[id] != now) {
-      base::log_warning("consistency", "what the catalog says of {} has changed: if its columns, triggers or partitions "
-                        "did, restart Freshet, which reads them at its start", specs_[id].table);
-    }
-  }
-  definitions_.clear();
-  for (const auto& collection : description.collections) definitions_.push_back(collection.fingerprint);
 }
 
 void BypassWatch::note_watching() {
@@ -94,7 +106,9 @@ void BypassWatch::on_message(std::string_view prefix, std::string_view content) 
   for (auto& key : storage::read_passed(content)) passed_.insert(std::move(key));
 }
 
+// Until the storage knows that a collection rests, it tells of it.
 void BypassWatch::on_change(const storage::Change& change) {
+  if (!watched_[change.collection]) return;
   if (change.kind == storage::Change::Kind::all || !passed_.contains(change.key)) add(change.collection, change.key);
 }
 
@@ -141,7 +155,9 @@ void BypassWatch::drop(const Bypass& bypass) const {
 }
 
 void BypassWatch::drop_all() const {
-  for (const auto& spec : specs_) drop_(spec.name, {});
+  for (storage::CollectionId id = 0; id < watched_.size(); ++id) {
+    if (watched_[id]) drop_(specs_[id].name, {});
+  }
 }
 
 void BypassWatch::report(const Bypass& bypass) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "consistency/observed/spec_list.h"
 #include "net/loop.h"
 #include "storage/observed.h"
 
@@ -46,6 +47,8 @@ class BypassWatch final : private storage::StreamListener {
   // stop() came before, and the loop runs still.
   ~BypassWatch() = default;
   void stop();
+  // Watches these and no others from now on. Blocks shortly.
+  void watch(const std::vector<storage::CollectionSpec>& specs);
   BypassStats stats() const;
 
  private:
@@ -73,14 +76,14 @@ class BypassWatch final : private storage::StreamListener {
   void report(const Bypass& bypass);
   void hold(Bypass bypass);
   void doubt_everything();
-  void report_definitions(const storage::Description& description);
   void note_watching();
   void look_again();
   void ask_what_is_visible();
   void on_probe(const Result<storage::ProbeReply>& reply);
 
   net::Loop& loop_;
-  const std::vector<storage::CollectionSpec> specs_;
+  SpecList specs_;
+  std::vector<bool> watched_;                     // Of `specs_`.
   const Drop drop_;
   std::unique_ptr<storage::ObservedStorage> storage_;
   Bypass arriving_;
@@ -90,7 +93,6 @@ class BypassWatch final : private storage::StreamListener {
   // Transactions below it may have changed something that the stream does not tell, until they have all ended. 0: none.
   storage::FullXid untold_below_ = 0;
   storage::Fingerprint fingerprint_;
-  std::vector<storage::Fingerprint> definitions_;  // Of each collection, as last described.
   bool streaming_ = false;
   bool faulty_ = false;
   bool asking_ = false;

@@ -53,7 +53,8 @@ Collections::Collections(Context& context) : context_(context), states_(context.
 
 std::vector<storage::CollectionId> Collections::describe(const storage::Description& description) {
   std::vector<storage::CollectionId> changed;
-  for (storage::CollectionId id = 0; id < states_.size(); ++id) {
+  // It may be of a time when there were fewer.
+  for (storage::CollectionId id = 0; id < std::min(states_.size(), description.collections.size()); ++id) {
     const storage::CollectionDescription& now = description.collections[id];
     State& state = states_[id];
     const bool same = described_ && !state.fault && !now.fault && state.fingerprint == now.fingerprint;

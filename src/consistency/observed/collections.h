@@ -57,6 +57,10 @@ class Collections {
   const storage::Fingerprint& fingerprint() const { return description_.fingerprint; }
   const storage::CollectionDescription& description(storage::CollectionId id) const { return description_.collections[id]; }
 
+  // There are more specifications than before.
+  void grow() { states_.resize(context_.specs.size()); }
+  std::uint64_t revision() const { return description_.revision; }
+
   // Takes the new description and ends the epochs of what differs; those collections are returned.
   std::vector<storage::CollectionId> describe(const storage::Description& description);
   // Whatever is cached of it is void.

@@ -7,6 +7,7 @@
 
 #include "consistency/observed/follower.h"
 #include "consistency/observed/published.h"
+#include "consistency/observed/spec_list.h"
 
 namespace freshet::consistency {
 
@@ -30,7 +31,7 @@ struct Context {
   Host& host;
   storage::ObservedStorage& storage;
   Published& published;
-  const std::vector<storage::CollectionSpec>& specs;
+  const SpecList& specs;
   const ObservedProtections protections;
   const FollowerLimits limits;
   FollowerStats stats = {};

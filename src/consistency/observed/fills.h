@@ -50,6 +50,8 @@ class Fills {
   // Joins a fill that waits, or queues one. False: too many wait.
   bool read(storage::CollectionId collection, const std::string& key, std::uint64_t hash, base::Nanoseconds deadline,
             FillDone done);
+  // There are more collections than before.
+  void grow() { queues_.resize(context_.specs.size()); }
   // Sends what may be sent.
   void send();
   // The collections were described anew: what the schema's change kept from being read is asked for again.

@@ -2,6 +2,8 @@
 // consistency/observed/follower.h.
 #include "consistency/observed/follower.h"
 
+#include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -16,8 +18,8 @@ class Follower::Core {
  public:
   Core(memory::Table& table, net::Loop& on_loop, const MakeStorage& make_storage, std::vector<storage::CollectionSpec> of,
        const ObservedProtections& protections, const FollowerLimits& limits)
-      : loop(on_loop), specs(std::move(of)), published(specs.size()) {
-    for (storage::CollectionId id = 0; id < specs.size(); ++id) ids.emplace(specs[id].name, id);
+      : loop(on_loop), specs(of), published(specs.size()) {
+    route(std::vector<bool>(specs.size(), true));
     loop.run([&] {
       host = std::make_unique<LoopHost>(loop, table, [this] { tracker->advance(); });
       storage = make_storage(loop);
@@ -36,9 +38,32 @@ class Follower::Core {
     loop.post([this] { take_inbox(); });
   }
 
+  // By name; the names are those of the specifications.
+  using Routes = std::unordered_map<std::string_view, storage::CollectionId>;
+  const Routes& routes() const { return *routes_.load(std::memory_order_acquire); }
+  // One thread at a time. The routes of before stay: somebody may be looking into them.
+  void route(const std::vector<bool>& served) {
+    auto routes = std::make_unique<Routes>();
+    for (storage::CollectionId id = 0; id < served.size(); ++id) {
+      if (served[id]) routes->emplace(specs[id].name, id);
+    }
+    all_routes_.push_back(std::move(routes));
+    routes_.store(all_routes_.back().get(), std::memory_order_release);
+  }
+
+  // The loop follows all but these.
+  void follow(std::vector<bool> resting, std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline,
+              storage::Callback<void> done) {
+    auto told = [this, resting = std::move(resting), awaited = std::move(awaited), deadline,
+                 done = std::move(done)]() mutable {
+      tracker->follow(resting, std::move(awaited), deadline, std::move(done));
+    };
+    loop.post(std::move(told));
+  }
+
   net::Loop& loop;
-  const std::vector<storage::CollectionSpec> specs;
-  std::unordered_map<std::string_view, storage::CollectionId> ids;
+  SpecList specs;
+  std::vector<bool> followed;     // Of whoever calls follow() and serve().
   Published published;
   std::unique_ptr<LoopHost> host;
   std::unique_ptr<storage::ObservedStorage> storage;
@@ -56,6 +81,8 @@ class Follower::Core {
 
   base::SpinLock lock_;
   std::vector<ReadRequest> inbox_;
+  std::vector<std::unique_ptr<const Routes>> all_routes_;
+  std::atomic<const Routes*> routes_{nullptr};
 };
 
 Follower::Follower(memory::Table& table, net::Loop& loop, MakeStorage make_storage,
@@ -72,12 +99,53 @@ void Follower::stop() {
   });
 }
 
-const std::vector<storage::CollectionSpec>& Follower::specs() const { return core_->specs; }
+const storage::CollectionSpec& Follower::spec(storage::CollectionId collection) const { return core_->specs[collection]; }
+
+std::vector<storage::CollectionId> Follower::collections() const {
+  std::vector<storage::CollectionId> ids;
+  for (const auto& [name, id] : core_->routes()) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
 
 std::optional<storage::CollectionId> Follower::collection_of(std::string_view key) const {
-  const auto found = core_->ids.find(storage::prefix_of(key));
-  if (found == core_->ids.end()) return std::nullopt;
+  const auto& routes = core_->routes();
+  const auto found = routes.find(storage::prefix_of(key));
+  if (found == routes.end()) return std::nullopt;
   return found->second;
+}
+
+void Follower::follow(const std::vector<storage::CollectionSpec>& specs, base::Nanoseconds deadline,
+                      storage::Callback<void> done) {
+  auto& followed = core_->followed;
+  followed.resize(core_->specs.size(), false);
+  for (const auto id : collections()) followed[id] = true;
+  std::vector<storage::CollectionId> awaited;
+  for (const auto& spec : specs) {
+    auto id = core_->specs.find(spec);
+    if (!id && core_->specs.is_full()) {
+      return done(Error::of(ErrorCode::out_of_range,
+                            "the collections of this process have been changed too often", "Restart Freshet."));
+    }
+    if (!id) id = core_->specs.add(spec);
+    followed.resize(core_->specs.size(), false);
+    followed[*id] = true;
+    awaited.push_back(*id);
+  }
+  auto resting = followed;
+  resting.flip();
+  core_->follow(std::move(resting), std::move(awaited), deadline, std::move(done));
+}
+
+void Follower::serve(const std::vector<storage::CollectionSpec>& specs) {
+  std::vector<bool> served(core_->specs.size(), false);
+  for (const auto& spec : specs) served[*core_->specs.find(spec)] = true;
+  core_->route(served);
+  if (served == core_->followed) return;
+  core_->followed = served;
+  auto resting = std::move(served);
+  resting.flip();
+  core_->follow(std::move(resting), {}, base::kForever, [](const Result<void>&) {});
 }
 
 std::optional<base::Nanoseconds> Follower::age_if_fresh(const memory::Entry& entry, const ReadPromise& promise,

@@ -31,7 +31,7 @@ namespace freshet::consistency {
 class CollectionEpoch final : public memory::Witness {
  public:
   CollectionEpoch(storage::CollectionId collection, storage::RowShapeRef shape)
-      : collection_(collection), shape_(std::move(shape)) {}
+      : Witness(memory::WitnessKind::epoch), collection_(collection), shape_(std::move(shape)) {}
   storage::CollectionId collection() const { return collection_; }
   const storage::RowShapeRef& shape() const { return shape_; }
   bool is_live() const { return live_.load(std::memory_order_acquire); }
@@ -120,7 +120,18 @@ class Follower final {
   // Answers every open read and destroys the storage. No calls after it.
   void stop();
 
-  const std::vector<storage::CollectionSpec>& specs() const;
+  // Of a collection that is, or was, served here.
+  const storage::CollectionSpec& spec(storage::CollectionId collection) const;
+  // Those that are served now.
+  std::vector<storage::CollectionId> collections() const;
+
+  // Follows these as well, though nobody is served from them yet. Answers once they are complete in the stream, so that
+  // they can be cached; errors: the fault of one, deadline_exceeded, out_of_range (kObservedCollectionsMax).
+  void follow(const std::vector<storage::CollectionSpec>& specs, base::Nanoseconds deadline, storage::Callback<void> done);
+  // These and no others are served from now on; others are not followed any more, and what is cached of them goes. They
+  // were followed before. One thread at a time; blocks shortly.
+  void serve(const std::vector<storage::CollectionSpec>& specs);
+
   // Nullopt: the key belongs to no observed collection.
   std::optional<storage::CollectionId> collection_of(std::string_view key) const;
 

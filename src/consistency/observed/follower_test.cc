@@ -47,6 +47,7 @@ class Counter final : public storage::ObservedStorage {
   }
   void confirm(storage::Lsn) override {}
   void reload() override {}
+  void describe(std::vector<storage::CollectionSpec>) override {}
   void nudge() override {}
   void probe(base::Nanoseconds, storage::Callback<storage::ProbeReply> done) override {
     later([this, done] {

@@ -46,6 +46,7 @@ class ModelConnection final : public storage::ObservedStorage {
       start();
     });
   }
+  void describe(std::vector<storage::CollectionSpec> /*specs*/) override {}  // The model's collections are always the same.
   void confirm(storage::Lsn position) override { slot_.confirmed = std::max(slot_.confirmed, position); }
   // What was looked up is older by the way back.
   void reload() override {

@@ -50,6 +50,8 @@ ProofRef Published::proof() const {
 // read first: whoever reads the advanced clock sees the epoch ended.
 std::optional<base::Nanoseconds> Published::age_if_fresh(const memory::Entry& entry, const ReadPromise& promise,
                                                          base::Nanoseconds now) const {
+  // Of a time when the collection was guarded: nothing follows it.
+  if (entry.witness()->kind() != memory::WitnessKind::epoch) return std::nullopt;
   const base::Nanoseconds proven = age(now);
   if (promise.needs_new_proof()) return std::nullopt;
   if (promise.level == storage::Level::bounded) {
@@ -75,6 +77,7 @@ void Published::note_bounded_read(base::Nanoseconds now) const {
 
 void Published::set_shape(storage::CollectionId collection, storage::RowShapeRef shape) {
   const std::lock_guard hold(shapes_mutex_);
+  if (shapes_.size() <= collection) shapes_.resize(collection + std::size_t{1});
   shapes_[collection] = std::move(shape);
 }
 

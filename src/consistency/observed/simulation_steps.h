@@ -91,7 +91,7 @@ class Simulation::Node final : public Host {
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 
  public:
-  const std::vector<storage::CollectionSpec> specs;
+  const SpecList specs;
   memory::Table table;
   Published published;
   ModelConnection connection;

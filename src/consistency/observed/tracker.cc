@@ -33,8 +33,9 @@ void Tracker::advance() {
   reads_.advance();
   fills_.send();
   probes_.advance(may_probe());
+  answer_awaited();
   advancing_ = false;
-  context_.host.wake_at(std::min(reads_.next_due(), probes_.next_due(may_probe())));
+  context_.host.wake_at(std::min({reads_.next_due(), probes_.next_due(may_probe()), next_awaited_due()}));
 }
 
 void Tracker::stop() {
@@ -43,6 +44,56 @@ void Tracker::stop() {
   context_.streaming = false;
   reads_.stop(error);
   fills_.stop(error);
+  for (auto& awaited : std::exchange(awaited_, {})) awaited.done(error);
+}
+
+void Tracker::follow(const std::vector<bool>& resting, std::vector<storage::CollectionId> awaited,
+                     base::Nanoseconds deadline, storage::Callback<void> done) {
+  if (stopped_) return done(Error::of(ErrorCode::unavailable, "the cache is shutting down"));
+  collections_.grow();
+  fills_.grow();
+  std::vector<storage::CollectionSpec> specs(context_.specs.size());
+  for (storage::CollectionId id = 0; id < specs.size(); ++id) {
+    if (resting[id]) {
+      specs[id].name = context_.specs[id].name;
+    } else {
+      specs[id] = context_.specs[id];
+    }
+  }
+  awaited_.push_back({++revision_, std::move(awaited), deadline, std::move(done)});
+  context_.storage.describe(std::move(specs));
+  advance();
+}
+
+// Nothing yet: it goes on waiting.
+std::optional<Result<void>> Tracker::outcome_of(const Awaited& awaited) const {
+  if (collections_.described() && collections_.revision() >= awaited.revision) {
+    bool all = context_.streaming;
+    for (const auto id : awaited.collections) {
+      if (const auto& fault = collections_.fault(id)) return Result<void>(*fault);
+      all = all && collections_.active(id);
+    }
+    if (all || awaited.collections.empty()) return Result<void>();
+  }
+  if (context_.host.now() < awaited.deadline) return std::nullopt;
+  return Result<void>(Error::of(ErrorCode::deadline_exceeded,
+                                "the change stream was not there in time: " + context_.storage.status().detail));
+}
+
+void Tracker::answer_awaited() {
+  std::vector<std::pair<storage::Callback<void>, Result<void>>> answers;
+  std::erase_if(awaited_, [&](Awaited& awaited) {
+    auto outcome = outcome_of(awaited);
+    if (outcome) answers.emplace_back(std::move(awaited.done), std::move(*outcome));
+    return outcome.has_value();
+  });
+  for (auto& [done, outcome] : answers) done(std::move(outcome));
+}
+
+base::Nanoseconds Tracker::next_awaited_due() const {
+  auto due = base::kForever;
+  for (const auto& awaited : awaited_) due = std::min(due, awaited.deadline);
+  return due;
 }
 
 void Tracker::on_begin(storage::Xid xid, storage::Lsn commit) {

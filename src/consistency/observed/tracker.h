@@ -26,7 +26,7 @@ class Tracker final : public storage::StreamListener, private FillListener, priv
     Host& host;
     storage::ObservedStorage& storage;
     Published& published;
-    const std::vector<storage::CollectionSpec>& specs;
+    const SpecList& specs;
     ObservedProtections protections;
     FollowerLimits limits;
   };
@@ -34,6 +34,10 @@ class Tracker final : public storage::StreamListener, private FillListener, priv
 
   void read(std::vector<ReadRequest> requests);
   void token(base::Nanoseconds deadline, storage::Callback<SessionToken> done);
+  // The collections of `specs` that are not among `resting` are followed from now on. Answers once those of `awaited` are
+  // served from memory; errors: the fault of one, deadline_exceeded.
+  void follow(const std::vector<bool>& resting, std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline,
+              storage::Callback<void> done);
   std::size_t evict(std::string_view key);
   std::size_t evict_collection(storage::CollectionId collection);
   std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves);
@@ -58,6 +62,16 @@ class Tracker final : public storage::StreamListener, private FillListener, priv
   void on_outdated_answer(std::string_view key) override;
   bool on_probe_reply(const storage::ProbeReply& reply, base::Nanoseconds sent) override;
   void on_probe_proven(const std::shared_ptr<Proof>& proof) override;
+
+  struct Awaited {
+    std::uint64_t revision = 0;
+    std::vector<storage::CollectionId> collections;
+    base::Nanoseconds deadline = 0;
+    storage::Callback<void> done;
+  };
+  void answer_awaited();
+  std::optional<Result<void>> outcome_of(const Awaited& awaited) const;
+  base::Nanoseconds next_awaited_due() const;
 
   bool may_probe() const { return context_.streaming && collections_.described() && !collections_.doubted(); }
   // A snapshot of the stream's own database.
@@ -84,6 +98,8 @@ class Tracker final : public storage::StreamListener, private FillListener, priv
   base::Nanoseconds history_since_ = 0;       // Statements from before may tell of a run of the server that is over.
   storage::Lsn last_commit_ = 0;     // Where the last transaction received ends.
   storage::Lsn confirmed_ = 0;
+  std::uint64_t revision_ = 0;       // Of what storage was told to follow.
+  std::vector<Awaited> awaited_;
   bool advancing_ = false;
   bool stopped_ = false;
 };

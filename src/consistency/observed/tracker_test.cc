@@ -17,6 +17,7 @@ class Scripted final : public storage::ObservedStorage {
  public:
   void follow(storage::StreamListener&) override {}
   void confirm(storage::Lsn) override {}
+  void describe(std::vector<storage::CollectionSpec>) override {}
   void reload() override {}
   void nudge() override {}
   void probe(base::Nanoseconds, storage::Callback<storage::ProbeReply>) override {}
@@ -124,7 +125,7 @@ class TrackerTest : public ::testing::Test {
   std::uint64_t held() const { return tracker_.stats().held_transactions; }
 
   const storage::Identity identity_{"7001", "00000001", "then"};
-  const std::vector<storage::CollectionSpec> specs_ = specs();
+  const SpecList specs_{specs()};
   Clock clock_;
   Scripted storage_;
   memory::Table table_{options()};

@@ -113,8 +113,8 @@ void write_value(protocol::ReplyWriter& reply, const cache::HitView& view) {
 cache::HitView view_of(const cache::Engine& engine, std::string_view key, const storage::KeyState& state) {
   cache::HitView view{state.present, state.value, state.version, state.expires_at_ms};
   view.kind = state.kind;
-  const auto* rows = engine.guarded_rows(key);
-  if (!rows || !state.present) return view;
+  const auto* const rows = state.present ? engine.rows_of_value(key, state.value) : nullptr;
+  if (!rows) return view;
   view.value = rows->row_in(view.value);
   view.shape = rows->shape.get();
   return view;

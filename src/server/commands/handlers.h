@@ -101,6 +101,7 @@ void unwatch(Context&);
 
 // guards.cc
 void freshet_guard(Context&);
+void freshet_reload(Context&);
 void freshet_unguard(Context&);
 
 // keys.cc

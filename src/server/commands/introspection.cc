@@ -167,6 +167,14 @@ void config_get(Context& context) {
   }
 }
 
+void freshet_reload(Context& context) {
+  const auto done = [](Session& session, std::vector<std::string>&& lines) {
+    session.reply().array(lines.size());
+    for (const auto& line : lines) session.reply().bulk(line);
+  };
+  context.session.worker().server().settings().reload(context.session.defer<std::vector<std::string>>(done));
+}
+
 void config_set(Context& context) {
   const auto pairs = context.args.subspan(2);
   if (pairs.size() % 2 != 0) return context.reply.error(wrong_arity_text("config|set"));

@@ -253,6 +253,11 @@ constexpr Command kCommands[] = {
      "Guards rows for an SQL transaction of your own.", h::freshet_guard, kNoteGuard},
     {"freshet.unguard", 3, kFast | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "id COMMITTED | ROLLEDBACK | UNKNOWN",
      "Tells how a guarded SQL transaction ended.", h::freshet_unguard},
+    {"freshet.reload", 1, kAdmin | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "",
+     "Reads the configuration's collections anew and changes to them, all or none; answers with a sentence for each that is "
+     "another now.", h::freshet_reload,
+     "What a block says may change, its `writes` too (docs/WRITING-ROWS.md, \"Moving a table\"); blocks come and leave "
+     "with a restart. SIGHUP does the same."},
     {"freshet.record", -1, kAdmin | kNoMulti, 0, 0, 0, "freshet", "0.1.0", "[SAMPLE rate]",
      "Records: from its OK on the connection is sent every access of every other connection, in batches, until it closes or "
      "RESET.",

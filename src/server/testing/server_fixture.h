@@ -28,6 +28,7 @@ class FakeSettings final : public Settings {
     found->second = text;
     return {};
   }
+  void reload(Reloaded done) override { done(std::vector<std::string>{"users is guarded now"}); }
 
  private:
   mutable std::mutex mutex_;

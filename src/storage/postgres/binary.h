@@ -24,6 +24,7 @@ inline constexpr Oid kUuid = 2950;
 inline constexpr Oid kBoolArray = 1000;
 inline constexpr Oid kByteaArray = 1001;
 inline constexpr Oid kInt4Array = 1007;
+inline constexpr Oid kTextArray = 1009;
 inline constexpr Oid kInt8Array = 1016;
 inline constexpr Oid kUuidArray = 2951;
 }  // namespace oid

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "storage/postgres/guarded/read_lane.h"
+#include "storage/postgres/guarded/row_planning.h"
+#include "storage/postgres/guarded/rows_watch.h"
 #include "storage/postgres/output_settings.h"
 #include "storage/postgres/schema.h"
 #include "storage/postgres/guarded/set_guard.h"
@@ -111,25 +113,13 @@ std::string escaped_text(std::string_view text) {
   return quoted + "'";
 }
 
-// What the tables of guarded collections are, in a session that ends with it.
-Result<std::shared_ptr<const RowPlans>> prepare_rows(const PostgresOptions& options) {
-  if (options.rows.empty()) return std::make_shared<const RowPlans>(std::vector<std::unique_ptr<RowPlan>>());
-  auto parameters = connection_parameters(options.url, application_name(options.fleet, "setup"));
-  if (!parameters) return parameters.error();
-  Interrupt interrupt;
-  CatalogSession session(std::move(*parameters), interrupt, options.connect_timeout, options.statement_timeout);
-  const auto connected = session.ensure_connected(
-      fmt::format("SELECT pg_catalog.set_config('lock_timeout', '{}', false)", options.lock_timeout / base::kMillisecond));
-  if (!connected) return connected.error();
-  return plan_rows(session, options.rows);
-}
-
 }  // namespace
 
 // The loop's side: what lives on its thread, and the way there.
 class PostgresStorage::Lanes {
  public:
-  Lanes(const PostgresOptions& options, const RowPlans& rows) : options_(options), rows_(rows), loop_("freshet-postgres") {
+  Lanes(const PostgresOptions& options, const PlansInForce& rows)
+      : options_(options), rows_(rows), loop_("freshet-postgres") {
     loop_.run([this] { build(); });
   }
 
@@ -148,6 +138,7 @@ class PostgresStorage::Lanes {
       writes_.reset();
       guards_.reset();
       sweep_.reset();
+      rows_watch_.reset();
       administration_.reset();
       deadlines_.reset();
     });
@@ -170,7 +161,7 @@ class PostgresStorage::Lanes {
 
   void set_guard(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) {
     const bool posted = post([=, this] {
-      std::make_shared<GuardSetter>(options_, *guards_, *administration_, *deadlines_)
+      std::make_shared<GuardSetter>(options_, rows_, *guards_, *administration_, *deadlines_, [this] { tell_outdated(); })
           ->run(range, token, deadline, [this, done](Result<void> result) {
             if (result) sweep_->begin();
             done(std::move(result));
@@ -179,7 +170,15 @@ class PostgresStorage::Lanes {
     if (!posted) done(closing_error("set_guard"));
   }
 
+  void on_outdated(std::function<void()> listener) {
+    loop_.run([&] { outdated_listener_ = std::move(listener); });
+  }
+
  private:
+  void tell_outdated() {
+    if (outdated_listener_) outdated_listener_();
+  }
+
   void build() {
     deadlines_ = std::make_unique<Deadlines>(loop_);
     const int shared = options_.connections - kGuardConnections - 1;
@@ -207,10 +206,11 @@ class PostgresStorage::Lanes {
                       connection("admin", options_.lock_timeout,
                                  {&statements::kHolders, &statements::kScan, &statements::kCount, &statements::kSlotCounts,
                                   &statements::kForget, &statements::kIdentity, &statements::kLastVersion,
-                                  &statements::kSweep, &statements::kPassRequests,
+                                  &statements::kSweep, &statements::kPassRequests, &statements::kRowsDigest,
                                   &statements::kAcknowledgePasses},
                                  true)});
     sweep_ = std::make_unique<TombstoneSweep>(loop_, *administration_, options_);
+    rows_watch_ = std::make_unique<RowsWatch>(loop_, *administration_, rows_, [this] { tell_outdated(); });
   }
 
   Connection::Options connection(const char* kind, base::Nanoseconds lock_timeout, std::vector<const Statement*> statements,
@@ -252,7 +252,8 @@ class PostgresStorage::Lanes {
   }
 
   const PostgresOptions options_;
-  const RowPlans& rows_;
+  const PlansInForce& rows_;
+  std::function<void()> outdated_listener_;
   std::mutex mutex_;
   std::vector<std::function<void()>> incoming_;
   bool closing_ = false;
@@ -263,29 +264,51 @@ class PostgresStorage::Lanes {
   std::unique_ptr<Lane> guards_;
   std::unique_ptr<Lane> administration_;
   std::unique_ptr<TombstoneSweep> sweep_;
+  std::unique_ptr<RowsWatch> rows_watch_;
   net::Loop loop_;
 };
 
 Result<std::unique_ptr<PostgresStorage>> PostgresStorage::open(const PostgresOptions& options) {
   if (auto checked = check(options); !checked) return checked.error();
   if (auto prepared = prepare_database(options); !prepared) return prepared.error();
-  auto rows = prepare_rows(options);
+  auto rows = plan_guarded(options, options.rows, {});
   if (!rows) return rows.error();
-  return std::unique_ptr<PostgresStorage>(new PostgresStorage(options, std::move(*rows)));
+  RowPlans plans = RowPlans().changed_to(std::move(rows->plans), std::move(rows->digest));
+  return std::unique_ptr<PostgresStorage>(new PostgresStorage(options, std::move(plans)));
 }
 
-PostgresStorage::PostgresStorage(const PostgresOptions& options, std::shared_ptr<const RowPlans> rows)
-    : rows_(std::move(rows)), lanes_(std::make_unique<Lanes>(options, *rows_)) {}
+PostgresStorage::PostgresStorage(const PostgresOptions& options, RowPlans rows)
+    : rows_(std::move(rows)), lanes_(std::make_unique<Lanes>(options, rows_)) {}
 PostgresStorage::~PostgresStorage() = default;
 
-const RowCollections* PostgresStorage::rows() const { return rows_->empty() ? nullptr : &rows_->collections(); }
+const RowCollections* PostgresStorage::rows() const {
+  const auto& plans = rows_.now();
+  return plans.empty() ? nullptr : &plans.collections();
+}
+
+Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) {
+  auto rows = plan_guarded(lanes_->options(), specs, {lanes_->options().fleet, period});
+  if (!rows) return rows.error();
+  rows_.replace(rows_.now().changed_to(std::move(rows->plans), std::move(rows->digest)));
+  return {};
+}
+
+Result<void> PostgresStorage::unseal_rows(std::string_view collection, std::uint64_t period) {
+  for (const auto& plan : rows_.now().retired()) {
+    if (plan->name() == collection) return unseal(lanes_->options(), *plan, {lanes_->options().fleet, period});
+  }
+  return {};
+}
+
+void PostgresStorage::on_rows_outdated(std::function<void()> listener) { lanes_->on_outdated(std::move(listener)); }
 
 // By numbers and escapes alone, so that no setting of the other session changes what it says.
 Result<std::string> PostgresStorage::guard_statement(const std::vector<CheckedKey>& keys) const {
   const auto& options = lanes_->options();
+  const auto& plans = rows_.now();
   std::string slots, tokens, texts, told;
   for (const auto& [key, token] : keys) {
-    const auto* plan = rows_->find(key);
+    const auto* plan = plans.find(key);
     if (plan == nullptr) {
       return Error::of(ErrorCode::unsupported, fmt::format("'{}' is no row of a guarded table", key),
                        "name rows, as in users:42");
@@ -334,7 +357,8 @@ struct PostgresStorage::Gathering {
 };
 
 // Rows are read one call a key, which the lane puts together again by their tables.
-void PostgresStorage::read_with_rows(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<ReadReply> done) {
+void PostgresStorage::read_with_rows(const RowPlans& plans, std::vector<std::string> keys, base::Nanoseconds deadline,
+                                     Callback<ReadReply> done) {
   auto gathering = std::make_shared<Gathering>();
   gathering->reply.states.resize(keys.size());
   gathering->done = std::move(done);
@@ -342,7 +366,7 @@ void PostgresStorage::read_with_rows(std::vector<std::string> keys, base::Nanose
   std::vector<std::size_t> pair_places;
   std::vector<std::pair<std::shared_ptr<ReadCall>, std::size_t>> calls;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto* plan = rows_->find(keys[i]);
+    const auto* plan = plans.find(keys[i]);
     if (plan == nullptr) {
       pair_places.push_back(i);
       pairs.push_back(std::move(keys[i]));
@@ -379,7 +403,8 @@ void PostgresStorage::read(std::vector<std::string> keys, base::Nanoseconds dead
     return done(Error::of(ErrorCode::invalid_argument,
                           fmt::format("a read of {} keys; the limit is {}", keys.size(), kBatchKeysMax)));
   }
-  if (!rows_->empty()) return read_with_rows(std::move(keys), deadline, std::move(done));
+  const auto& plans = rows_.now();
+  if (!plans.empty()) return read_with_rows(plans, std::move(keys), deadline, std::move(done));
   submit_read(std::make_shared<ReadCall>(), std::move(keys), deadline, std::move(done));
 }
 
@@ -398,7 +423,8 @@ void PostgresStorage::submit_read(std::shared_ptr<ReadCall> call, std::vector<st
 }
 
 void PostgresStorage::write(WriteRequest request, Callback<WriteReply> done) {
-  const auto concerns_rows = [this](const Mutation& each) { return rows_->find(each.key) || !each.cells.empty(); };
+  const auto& plans = rows_.now();
+  const auto concerns_rows = [&](const Mutation& each) { return plans.find(each.key) || !each.cells.empty(); };
   if (auto fault = fault_of(request, concerns_rows)) return done(std::move(*fault));
   auto call = std::make_shared<WriteCall>();
   call->doing = "a write";
@@ -407,7 +433,7 @@ void PostgresStorage::write(WriteRequest request, Callback<WriteReply> done) {
   call->on_loss = OnLoss::unknown;
   const auto& mutations = call->request.mutations;
   if (!call->request.also.empty() || std::any_of(mutations.begin(), mutations.end(), concerns_rows)) {
-    auto transaction = WriteTransaction::make(call->request, *rows_);
+    auto transaction = WriteTransaction::make(call->request, plans);
     if (!transaction) return done(std::move(transaction).error());
     call->transaction = *std::move(transaction);
     call->bytes = bytes_of(call->request);

@@ -35,16 +35,20 @@ class PostgresStorage final : public Storage {
                      Callback<PassRequests> done) override;
   void acknowledge_passes(const PassesHeard& heard, base::Nanoseconds deadline, Callback<void> done) override;
   const RowCollections* rows() const override;
+  Result<void> guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) override;
+  Result<void> unseal_rows(std::string_view collection, std::uint64_t period) override;
+  void on_rows_outdated(std::function<void()> listener) override;
 
  private:
   class Lanes;
   struct Gathering;
-  PostgresStorage(const PostgresOptions& options, std::shared_ptr<const RowPlans> rows);
-  void read_with_rows(std::vector<std::string> keys, base::Nanoseconds deadline, Callback<ReadReply> done);
+  PostgresStorage(const PostgresOptions& options, RowPlans rows);
+  void read_with_rows(const RowPlans& plans, std::vector<std::string> keys, base::Nanoseconds deadline,
+                      Callback<ReadReply> done);
   void submit_read(std::shared_ptr<struct ReadCall> call, std::vector<std::string> keys, base::Nanoseconds deadline,
                    Callback<ReadReply> done);
 
-  const std::shared_ptr<const RowPlans> rows_;
+  PlansInForce rows_;
   std::unique_ptr<Lanes> lanes_;
 };
 

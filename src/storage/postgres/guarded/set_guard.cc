@@ -9,6 +9,20 @@
 #include "storage/postgres/statements.h"
 
 namespace freshet::storage::postgres {
+namespace {
+
+// The tables that are sealed, and the functions of their seals.
+void add_seals(const RowPlans& plans, Parameters& parameters) {
+  ArrayBuilder tables(oid::kText), seals(oid::kText);
+  for (const auto& plan : plans.serving()) {
+    if (!plan->text().sealed) continue;
+    tables.add(plan->text().table);
+    seals.add(seal_name(plan->text()));
+  }
+  parameters.add(tables.take()).add(seals.take());
+}
+
+}  // namespace
 
 void GuardSetter::run(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done) {
   range_ = range;
@@ -39,6 +53,7 @@ void GuardSetter::send_next() {
       .add(encoded(std::int32_t{next_slot_}))
       .add(encoded(std::int32_t{batch_end_}))
       .add(encoded(token_));
+  add_seals(rows_.now(), call->parameters);
   call->done = [self = shared_from_this()](Answer answer) { self->on_answer(std::move(answer)); };
   if (!guards_.admit(*call)) {
     return finish(Error::of(ErrorCode::busy, fmt::format("{} set_guard calls wait already", kGuardQueueMax)));
@@ -61,6 +76,13 @@ void GuardSetter::on_answer(Answer answer) {
   if (answer.error) {
     if (!holder_.empty()) answer.error->what += "; the last holder seen of its lock is " + holder_;
     return finish(*answer.error);
+  }
+  if (!is_null(answer.rows.get(), 0, 1)) {
+    unsealed_();
+    return finish(Error::of(ErrorCode::unavailable,
+                            fmt::format("{} is not sealed any more, and nobody may cache its rows",
+                                        bytes_at(answer.rows.get(), 0, 1)),
+                            "It is sealed again by itself, if Freshet's role may do that."));
   }
   stuck_since_ = 0;
   holder_.clear();

@@ -4,11 +4,14 @@
 // On the loop's thread. May use storage.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "storage/postgres/lane.h"
 #include "storage/postgres/options.h"
+#include "storage/postgres/rows/row_plan.h"
 #include "storage/storage.h"
 
 namespace freshet::storage::postgres {
@@ -20,8 +23,11 @@ inline constexpr std::size_t kGuardQueueMax = 4096;
 
 class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
  public:
-  GuardSetter(const PostgresOptions& options, Lane& guards, Lane& administration, Deadlines& deadlines)
-      : options_(options), guards_(guards), administration_(administration), deadlines_(deadlines) {}
+  // `rows`: whose seals must be there when the guard is set. `unsealed`: called when one is not.
+  GuardSetter(const PostgresOptions& options, const PlansInForce& rows, Lane& guards, Lane& administration,
+              Deadlines& deadlines, std::function<void()> unsealed)
+      : options_(options), rows_(rows), guards_(guards), administration_(administration), deadlines_(deadlines),
+        unsealed_(std::move(unsealed)) {}
 
   void run(base::SlotRange range, Token token, base::Nanoseconds deadline, Callback<void> done);
 
@@ -35,9 +41,11 @@ class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
   bool is_past_limit() const { return stuck_since_ != 0 && base::now() - stuck_since_ >= options_.guard_holder_limit; }
 
   const PostgresOptions& options_;
+  const PlansInForce& rows_;
   Lane& guards_;
   Lane& administration_;
   Deadlines& deadlines_;
+  const std::function<void()> unsealed_;
 
   base::SlotRange range_;
   Token token_;

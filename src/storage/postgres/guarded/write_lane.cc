@@ -71,7 +71,7 @@ void WriteLane::send_rows(Batch batch, Connection& connection) {
     merged->request.mutations.push_back(call->request.mutations.front());
   }
   merged->calls = std::move(batch);
-  merged->transaction = WriteTransaction::make_merged(merged->request, rows_);
+  merged->transaction = WriteTransaction::make_merged(merged->request, rows_.now());
   connection.send(merged->transaction->steps(storage_options_), [this, merged, &connection](Reply reply) {
     on_rows(*merged, connection, std::move(reply));
     pump();

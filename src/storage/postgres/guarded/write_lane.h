@@ -30,7 +30,7 @@ class WriteLane final : public Lane {
  public:
   // `rows` outlives it.
   WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options,
-            const RowPlans& rows)
+            const PlansInForce& rows)
       : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options), rows_(rows) {}
 
  private:
@@ -50,7 +50,7 @@ class WriteLane final : public Lane {
   void finish_batch(const Batch& batch, const PGresult* rows);
 
   const PostgresOptions& storage_options_;
-  const RowPlans& rows_;
+  const PlansInForce& rows_;
 };
 
 }  // namespace freshet::storage::postgres

@@ -51,6 +51,12 @@ Result<DraftBook> draft_all(CatalogSession& session, const ObservedOptions& opti
   for (std::size_t i = 0; i < options.specs.size(); ++i) {
     const auto& spec = options.specs[i];
     const auto id = static_cast<CollectionId>(i);
+    if (spec.table.empty() && !spec.is_query()) {
+      auto& plan = book.drafts.emplace_back().plan;
+      plan.spec = spec;
+      plan.fault = Error::of(ErrorCode::unavailable, "the collection is not followed now");
+      continue;
+    }
     const auto drafted = spec.is_query() ? draft_query(session, book, spec, id) : draft_rows(session, book, spec, id);
     if (!drafted) return drafted.error();
   }
@@ -114,7 +120,7 @@ Result<std::shared_ptr<Catalog>> fingerprinted(CatalogSession& session, const Dr
   for (const auto& draft : book.drafts) {
     const auto& plan = catalog->collections.emplace_back(draft.plan);
     everything.add(plan.watched);
-    catalog->faults += plan.fault ? 1 : 0;
+    catalog->faults += plan.fault && !plan.rests() ? 1 : 0;
   }
   auto all = fingerprint_now(session, everything);
   if (!all) return all.error();
@@ -230,10 +236,11 @@ Description Catalog::description() const {
   description.fingerprint = fingerprint;
   description.published = published;
   description.first_xid = first_xid;
+  description.revision = revision;
   return description;
 }
 
-Result<CatalogRef> read_catalog(CatalogSession& session, const ObservedOptions& options) {
+Result<CatalogRef> read_catalog(CatalogSession& session, const ObservedOptions& options, std::uint64_t revision) {
   for (int round = 0; round < kCatalogRoundsMax; ++round) {
     const auto server = look_at_server(session);
     if (!server) return server.error();
@@ -250,6 +257,7 @@ Result<CatalogRef> read_catalog(CatalogSession& session, const ObservedOptions& 
     const auto published = parse_lsn(position.value());
     if (!published) return Error::of(ErrorCode::unavailable, position.error.message);
     (*catalog)->published = without_page_header(*published);
+    (*catalog)->revision = revision;
     const auto xid = session.run("SELECT pg_current_xact_id()");
     (*catalog)->first_xid = std::strtoull(std::string(xid.value()).c_str(), nullptr, 10);
     if ((*catalog)->first_xid == 0) return Error::of(ErrorCode::unavailable, xid.error.message);

@@ -48,6 +48,9 @@ struct CollectionPlan {
   Watched watched;
   std::vector<TableMapping> mappings;  // One a table, of this collection alone.
   Fingerprint fingerprint;
+
+  // Nothing is to be followed: it has a fault that nobody needs to mend.
+  bool rests() const { return spec.table.empty() && !spec.is_query(); }
 };
 
 struct Catalog {
@@ -62,7 +65,8 @@ struct Catalog {
   Lsn published = 0;
   FullXid first_xid = 0;
   bool insert_position = false;
-  std::size_t faults = 0;
+  std::size_t faults = 0;          // That may go by themselves.
+  std::uint64_t revision = 0;      // Of the collections looked up.
 
   std::vector<TableMapping> mappings() const;
   Description description() const;
@@ -70,7 +74,7 @@ struct Catalog {
 using CatalogRef = std::shared_ptr<const Catalog>;
 
 // Looks everything up, and sees to the publication. Errors: unavailable.
-Result<CatalogRef> read_catalog(CatalogSession& session, const ObservedOptions& options);
+Result<CatalogRef> read_catalog(CatalogSession& session, const ObservedOptions& options, std::uint64_t revision = 0);
 
 // What every session of fills, probes and the catalog sets: how texts are written, and that indexes decide.
 std::string output_settings_sql();

@@ -45,6 +45,14 @@ void CatalogWorker::look() {
   wake_.notify_all();
 }
 
+void CatalogWorker::look_at(std::vector<CollectionSpec> specs) {
+  const std::lock_guard lock(mutex_);
+  specs_wanted_ = std::move(specs);
+  ++revision_wanted_;
+  look_wanted_ = true;
+  wake_.notify_all();
+}
+
 void CatalogWorker::look_at_slot() {
   const std::lock_guard lock(mutex_);
   slot_wanted_ = true;
@@ -60,6 +68,8 @@ void CatalogWorker::main() {
       if (interrupt_.is_raised()) return;
       look = std::exchange(look_wanted_, false);
       if (!look) slot_wanted_ = false;
+      if (specs_wanted_) options_.specs = *std::exchange(specs_wanted_, std::nullopt);
+      revision_ = revision_wanted_;
     }
     look ? look_now() : look_at_slot_now();
   }
@@ -70,7 +80,7 @@ void CatalogWorker::look_now() {
   if (auto connected = session_.ensure_connected(catalog_session_sql(options_)); !connected) {
     *result = connected.error();
   } else {
-    *result = read_catalog(session_, options_);
+    *result = read_catalog(session_, options_, revision_);
   }
   // An error may have left a transaction open, or the connection half dead.
   if (!*result) session_.disconnect();

@@ -6,7 +6,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <vector>
 
 #include "net/loop.h"
 #include "storage/postgres/observed/catalog.h"
@@ -40,6 +42,8 @@ class CatalogWorker {
 
   // on_catalog follows: of a look that began after this call.
   void look();
+  // The same of other collections.
+  void look_at(std::vector<CollectionSpec> specs);
   // on_slot follows, if the database can be asked.
   void look_at_slot();
 
@@ -49,12 +53,15 @@ class CatalogWorker {
   void look_at_slot_now();
 
   net::Loop& loop_;
-  const ObservedOptions options_;
+  ObservedOptions options_;                  // The thread's, as is the session.
   Interrupt interrupt_;
   CatalogSession session_;                   // The thread's.
   std::shared_ptr<Observer*> observer_;      // The loop's; null once this is destroyed.
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::optional<std::vector<CollectionSpec>> specs_wanted_;  // Others than those of the options.
+  std::uint64_t revision_wanted_ = 0;
+  std::uint64_t revision_ = 0;               // The thread's: of the options' collections.
   bool look_wanted_ = false;
   bool slot_wanted_ = false;
   std::thread thread_;

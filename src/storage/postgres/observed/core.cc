@@ -105,6 +105,11 @@ void PostgresObservedStorage::Core::reload() {
   if (worker_) worker_->look();
 }
 
+void PostgresObservedStorage::Core::describe(std::vector<CollectionSpec> specs) {
+  look_timer_.stop();
+  if (worker_) worker_->look_at(std::move(specs));
+}
+
 void PostgresObservedStorage::Core::look_after(base::Nanoseconds delay) {
   look_timer_.start(delay, [this] { worker_->look(); });
 }
@@ -128,8 +133,8 @@ void PostgresObservedStorage::Core::take_catalog(CatalogRef catalog) {
   mapper_.describe(catalog_->mappings());
   for (std::size_t i = 0; i < catalog_->collections.size(); ++i) {
     const auto& plan = catalog_->collections[i];
-    const bool is_news = !before || before->collections[i].fault != plan.fault;
-    if (plan.fault && is_news) {
+    const bool is_news = !before || i >= before->collections.size() || before->collections[i].fault != plan.fault;
+    if (plan.fault && is_news && !plan.rests()) {
       base::log_warning("storage", "{}: {}. {}", plan.spec.name, plan.fault->what, plan.fault->remedy);
     }
   }

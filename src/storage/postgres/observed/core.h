@@ -25,6 +25,7 @@ class PostgresObservedStorage::Core final : public StreamHandler, public Catalog
   void follow(StreamListener& listener);
   void confirm(Lsn position);
   void reload();
+  void describe(std::vector<CollectionSpec> specs);
   void probe(base::Nanoseconds deadline, Callback<ProbeReply> done);
   void nudge();
   void fill(CollectionKeys keys, base::Nanoseconds deadline, Callback<FillReply> done);

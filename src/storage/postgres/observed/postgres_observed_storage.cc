@@ -71,6 +71,7 @@ PostgresObservedStorage::~PostgresObservedStorage() = default;
 void PostgresObservedStorage::follow(StreamListener& listener) { core_->follow(listener); }
 void PostgresObservedStorage::confirm(Lsn position) { core_->confirm(position); }
 void PostgresObservedStorage::reload() { core_->reload(); }
+void PostgresObservedStorage::describe(std::vector<CollectionSpec> specs) { core_->describe(std::move(specs)); }
 void PostgresObservedStorage::nudge() { core_->nudge(); }
 bool PostgresObservedStorage::probes_insert_position() const { return core_->probes_insert_position(); }
 StreamStatus PostgresObservedStorage::status() const { return core_->status(); }

@@ -24,6 +24,7 @@ class PostgresObservedStorage final : public ObservedStorage {
   void follow(StreamListener& listener) override;
   void confirm(Lsn position) override;
   void reload() override;
+  void describe(std::vector<CollectionSpec> specs) override;
   void probe(base::Nanoseconds deadline, Callback<ProbeReply> done) override;
   void nudge() override;
   void fill(CollectionId collection, std::vector<std::string> keys, base::Nanoseconds deadline,

@@ -50,8 +50,8 @@ class Planner {
   }
 
   Result<std::unique_ptr<RowPlan>> plan() {
-    RowCollection collection;
-    collection.spec = spec_;
+    auto collection = std::make_shared<RowCollection>();
+    collection->spec = spec_;
     text_.collection = spec_.name;
     text_.table = table_.sql;
     text_.partitioned = table_.is_partitioned();
@@ -66,9 +66,9 @@ class Planner {
     add_key();
     auto shape = std::make_shared<RowShape>();
     if (auto shown = add_shown(*shape); !shown) return shown.error();
-    collection.shape = std::move(shape);
-    collection.shape_number = next_shape_number();
-    collection.written_as = description();
+    collection->shape = std::move(shape);
+    collection->shape_number = next_shape_number();
+    collection->written_as = description();
     return std::make_unique<RowPlan>(std::move(collection), std::move(text_), std::move(columns_), writers_.runs_after);
   }
 
@@ -182,12 +182,22 @@ Result<Planned> plan_one(CatalogSession& session, const CollectionSpec& spec, co
 
 }  // namespace
 
-RowPlan::RowPlan(RowCollection collection, RowText text, std::vector<RowColumn> columns, bool look_after)
+RowPlan::RowPlan(RowCollectionRef collection, RowText text, std::vector<RowColumn> columns, bool look_after)
     : collection_(std::move(collection)), text_(std::move(text)), columns_(std::move(columns)), look_after_(look_after),
       read_(std::make_shared<OwnedStatement>("rows", read_rows_sql(text_),
                                              std::vector<Oid>(text_.parts.size(), kTextArray))),
       canonical_key_(std::make_shared<OwnedStatement>("canonical", canonical_key_sql(text_), std::vector<Oid>())) {
   for (const auto& column : columns_) assigned_.push_back({column.sql, column.array_sql});
+}
+
+bool RowPlan::is_same_as(const RowPlan& other) const {
+  const auto same_sql = [](const StatementRef& a, const StatementRef& b) {
+    return std::string_view(a->get().sql) == b->get().sql;
+  };
+  return collection_->spec.says_the_same_as(other.collection_->spec) &&
+         collection_->shape->columns == other.collection_->shape->columns && columns_ == other.columns_ &&
+         text_.sealed == other.text_.sealed && look_after_ == other.look_after_ &&
+         same_sql(read_, other.read_) && same_sql(canonical_key_, other.canonical_key_);
 }
 
 const RowColumn* RowPlan::find(std::string_view shown) const {
@@ -239,7 +249,7 @@ Result<KeyState> RowPlan::state_of(std::string_view cells) const {
   for (std::size_t i = 0; i < shown; ++i) (*texts)[i] ? writer.add(*(*texts)[i]) : writer.add_null();
   KeyState state;
   state.present = true;
-  state.value = collection_.value_of(writer.take());
+  state.value = collection_->value_of(writer.take());
   const auto number = [&](std::size_t place, auto& value) {
     if (const auto& text = (*texts)[place]) std::from_chars(text->data(), text->data() + text->size(), value);
   };
@@ -250,27 +260,61 @@ Result<KeyState> RowPlan::state_of(std::string_view cells) const {
 
 namespace {
 
-std::vector<RowCollection> collections_of(const std::vector<std::unique_ptr<RowPlan>>& plans) {
-  std::vector<RowCollection> collections;
-  for (const auto& plan : plans) collections.push_back(plan->collection());
+std::vector<RowCollectionRef> collections_of(const std::vector<RowPlanRef>& plans) {
+  std::vector<RowCollectionRef> collections;
+  for (const auto& plan : plans) collections.push_back(plan->collection_ref());
   return collections;
+}
+
+const RowPlanRef kNone;
+
+const RowPlanRef& named(const std::vector<RowPlanRef>& plans, std::string_view name) {
+  const auto found = std::find_if(plans.begin(), plans.end(), [&](const auto& plan) { return plan->name() == name; });
+  return found == plans.end() ? kNone : *found;
 }
 
 }  // namespace
 
-RowPlans::RowPlans(std::vector<std::unique_ptr<RowPlan>> plans)
-    : plans_(std::move(plans)), collections_(collections_of(plans_)) {}
+RowPlans::RowPlans(std::vector<RowPlanRef> serving, std::vector<RowPlanRef> retired, std::vector<RowCollectionRef> former,
+                   std::string digest)
+    : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)), digest_(std::move(digest)),
+      collections_(collections_of(serving_), collections_of(retired_), former_) {}
 
 const RowPlan* RowPlans::find(std::string_view key) const {
   const auto name = prefix_of(key);
   if (name.empty()) return nullptr;
-  for (const auto& plan : plans_) {
-    if (plan->name() == name) return plan.get();
-  }
-  return nullptr;
+  const auto& serving = named(serving_, name);
+  return serving ? serving.get() : named(retired_, name).get();
 }
 
-Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs) {
+std::string RowPlans::tables() const {
+  ArrayBuilder names(oid::kText);
+  for (const auto& plan : serving_) names.add(plan->text().table);
+  return names.take();
+}
+
+RowPlans RowPlans::changed_to(std::vector<RowPlanRef> serving, std::string digest) const {
+  std::vector<RowPlanRef> retired;
+  auto former = former_;
+  for (auto& plan : serving) {
+    auto before = named(serving_, plan->name());
+    if (!before) before = named(retired_, plan->name());
+    if (before && before->is_same_as(*plan)) {
+      plan = std::move(before);
+    } else if (before) {
+      former.push_back(before->collection_ref());
+    }
+  }
+  for (const auto* list : {&serving_, &retired_}) {
+    for (const auto& plan : *list) {
+      if (!named(serving, plan->name())) retired.push_back(plan);
+    }
+  }
+  return {std::move(serving), std::move(retired), std::move(former), std::move(digest)};
+}
+
+Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
+                                          const LeaseClaim& claim) {
   std::vector<Planned> planned;
   std::map<Oid, std::string> guarded;
   const auto role = session.run("SELECT format('%I', current_user)");
@@ -284,15 +328,15 @@ Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const
     if (!plan) return in_collection(spec, plan.error());
     planned.push_back(std::move(*plan));
   }
-  std::vector<std::unique_ptr<RowPlan>> plans;
+  std::vector<RowPlanRef> plans;
   for (auto& [plan, leaves] : planned) {
     const auto& spec = plan->collection().spec;
-    const auto sealed = spec.exclusive_writer ? ensure_unsealed(session, plan->text(), leaves)
-                                              : ensure_sealed(session, plan->text(), leaves);
+    const auto sealed = spec.exclusive_writer ? ensure_unsealed(session, plan->text(), leaves, claim)
+                                              : ensure_sealed(session, plan->text(), leaves, claim);
     if (!sealed) return in_collection(spec, sealed.error());
     plans.push_back(std::move(plan));
   }
-  return std::make_shared<const RowPlans>(std::move(plans));
+  return plans;
 }
 
 Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec& spec) {

@@ -1,7 +1,8 @@
-// A guarded collection's table as the storage reads and writes it: planned once, from the catalog. May use storage and
-// libpq.
+// A guarded collection's table as the storage reads and writes it: planned from the catalog, and again when what stands
+// there or in the configuration has changed. May use storage and libpq.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "storage/postgres/catalog/table_facts.h"
 #include "storage/postgres/owned_statement.h"
 #include "storage/postgres/rows/row_sql.h"
+#include "storage/postgres/rows/seal.h"
 #include "storage/row_collections.h"
 #include "storage/storage.h"
 
@@ -31,14 +33,16 @@ struct RowColumn {
   ColumnKind kind = ColumnKind::text;
   std::size_t key_part = 0;      // From 1; 0: not of the key.
   bool computed = false;         // GENERATED ALWAYS AS (…), or the declared version: the database's.
+  friend bool operator==(const RowColumn&, const RowColumn&) = default;
 };
 
 class RowPlan {
  public:
-  RowPlan(RowCollection collection, RowText text, std::vector<RowColumn> columns, bool look_after);
+  RowPlan(RowCollectionRef collection, RowText text, std::vector<RowColumn> columns, bool look_after);
 
-  const RowCollection& collection() const { return collection_; }
-  const std::string& name() const { return collection_.spec.name; }
+  const RowCollection& collection() const { return *collection_; }
+  const RowCollectionRef& collection_ref() const { return collection_; }
+  const std::string& name() const { return collection_->spec.name; }
   const RowText& text() const { return text_; }
   const std::vector<RowColumn>& columns() const { return columns_; }
   const RowColumn* find(std::string_view shown) const;
@@ -47,6 +51,8 @@ class RowPlan {
   bool has_expiry() const { return !text_.expires.empty(); }
   // What RETURNING gives may change before the commit.
   bool look_after() const { return look_after_; }
+  // But for the number of its shape.
+  bool is_same_as(const RowPlan& other) const;
 
   // The parts of a key of this collection. Errors: invalid_argument.
   Result<std::vector<std::string>> split(std::string_view key) const;
@@ -64,7 +70,7 @@ class RowPlan {
   Result<KeyState> state_of(std::string_view cells) const;
 
  private:
-  const RowCollection collection_;
+  const RowCollectionRef collection_;
   const RowText text_;
   const std::vector<RowColumn> columns_;
   const bool look_after_;
@@ -74,19 +80,53 @@ class RowPlan {
   mutable std::vector<std::pair<RowStatement, StatementRef>> statements_;
 };
 
-// All plans of a storage.
+using RowPlanRef = std::shared_ptr<const RowPlan>;
+
+// All plans of a storage, from one change of them to the next. Immutable.
 class RowPlans {
  public:
-  explicit RowPlans(std::vector<std::unique_ptr<RowPlan>> plans);
+  RowPlans() : RowPlans({}, {}, {}, {}) {}
 
-  bool empty() const { return plans_.empty(); }
-  // Null: the key is none of a row.
+  bool empty() const { return serving_.empty() && retired_.empty(); }
+  // Null: the key is none of a row. Plans of retired collections serve what was begun before.
   const RowPlan* find(std::string_view key) const;
   const RowCollections& collections() const { return collections_; }
+  // Those of `serving` instead, as before where nothing has changed; what is served now and is not among them is retired.
+  RowPlans changed_to(std::vector<RowPlanRef> serving, std::string digest) const;
+  // Of the catalog's rows behind those that serve (statements::kRowsDigest), from before they were planned; and what it is
+  // of: the tables' names, an array in binary form.
+  const std::string& digest() const { return digest_; }
+  std::string tables() const;
+
+  const std::vector<RowPlanRef>& serving() const { return serving_; }
+  const std::vector<RowPlanRef>& retired() const { return retired_; }
 
  private:
-  const std::vector<std::unique_ptr<RowPlan>> plans_;
-  const RowCollections collections_;
+  RowPlans(std::vector<RowPlanRef> serving, std::vector<RowPlanRef> retired, std::vector<RowCollectionRef> former,
+           std::string digest);
+
+  std::vector<RowPlanRef> serving_;
+  std::vector<RowPlanRef> retired_;
+  std::vector<RowCollectionRef> former_;
+  std::string digest_;
+  RowCollections collections_;
+};
+
+// The plans in force, replaced as a whole while others read them. Those of before stay as long as this: calls under way go
+// by them.
+class PlansInForce {
+ public:
+  explicit PlansInForce(RowPlans first) { replace(std::move(first)); }
+  const RowPlans& now() const { return *now_.load(std::memory_order_acquire); }
+  // One thread at a time.
+  void replace(RowPlans next) {
+    all_.push_back(std::make_unique<const RowPlans>(std::move(next)));
+    now_.store(all_.back().get(), std::memory_order_release);
+  }
+
+ private:
+  std::vector<std::unique_ptr<const RowPlans>> all_;
+  std::atomic<const RowPlans*> now_{nullptr};
 };
 
 // What guarding a collection's table takes, for tools: nothing is changed, but for the session's search path.
@@ -100,6 +140,7 @@ Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec
 
 // Looks up the tables of the guarded collections among `specs`, sees to their seals, and plans them. Errors: unavailable,
 // and what stands in the way of the first collection that cannot be guarded, with the remedy.
-Result<std::shared_ptr<const RowPlans>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs);
+Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
+                                          const LeaseClaim& claim = {});
 
 }  // namespace freshet::storage::postgres

@@ -32,8 +32,6 @@ std::string quoted_text(std::string_view text) {
   return quoted + "'";
 }
 
-// By a hash: a collection's name may be as long as a function's, and be any.
-std::string seal_name(const RowText& text) { return fmt::format("seal_{:016x}", base::hash_of(text.collection)); }
 std::string version_name(const RowText& text) { return fmt::format("version_{:016x}", base::hash_of(text.collection)); }
 std::string seal_function(const RowText& text) { return "freshet." + seal_name(text); }
 std::string version_function(const RowText& text) { return "freshet." + version_name(text); }
@@ -106,11 +104,13 @@ SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN 
 constexpr const char* kSealedBySql = R"(
 SELECT f.proname FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
 WHERE t.tgrelid = to_regclass($1) AND t.tgname = 'freshet_seal')";
-// Whether the lease is held, as far as one look can tell; then how long it counts, and its record.
+// How long the lease counts, if it is held, as far as one look can tell (0: it is not); its record; and who holds it, in
+// which period. What comes behind it must be put in the middle: FOR UPDATE keeps it as it is until the transaction ends.
 constexpr const char* kLeaseSql = R"(
 SELECT coalesce(max(l.lease_ms) FILTER (WHERE l.holder <> ''), 0),
-  coalesce(string_agg(concat_ws(' ', l.fleet, l.holder, l.period, l.counter), ',' ORDER BY l.fleet), '')
-FROM freshet.lease l)";
+  coalesce(string_agg(concat_ws(' ', l.fleet, l.holder, l.period, l.counter), ',' ORDER BY l.fleet), ''),
+  coalesce(string_agg(concat_ws(' ', l.fleet, l.period), ',' ORDER BY l.fleet) FILTER (WHERE l.holder <> ''), '')
+FROM (SELECT * FROM freshet.lease {}) l)";
 
 struct Wanted {
   std::string table;
@@ -132,12 +132,40 @@ std::vector<Wanted> wanted_triggers(const RowText& text, const std::vector<std::
   return wanted;
 }
 
+// What the lease must say for a seal to leave its table.
+struct LeaseExpected {
+  std::string record;   // Unchanged since nobody served; or (empty)
+  std::string holding;  // held by this process, and by nobody else: its fleet and period.
+};
+
+Error somebody_serves(const RowText& text) {
+  return Error::of(ErrorCode::unavailable,
+                   fmt::format("the seal of {} cannot be changed while another process serves this database", text.table),
+                   "Stop that process first, or have it do so.");
+}
+
+// The table's lock first: who holds the lease renews it all the time, and must not wait for the table's writers.
+Result<void> check_lease(CatalogSession& session, const RowText& text, const LeaseExpected& expected) {
+  const auto locked = session.run(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", text.table));
+  if (!locked.ok()) return Error::of(ErrorCode::unavailable, locked.error.message);
+  const auto lease = session.run(fmt::format(kLeaseSql, "FOR UPDATE"));
+  if (!lease.ok()) return Error::of(ErrorCode::unavailable, lease.error.message);
+  const bool holds = expected.record.empty() ? lease.value(2) == expected.holding : lease.value(1) == expected.record;
+  return holds ? Result<void>() : somebody_serves(text);
+}
+
 // One transaction. Nothing is left of it if one statement fails.
 Result<void> run_all(CatalogSession& session, const RowText& text, const std::vector<std::string>& statements,
-                     const char* doing) {
+                     const char* doing, const LeaseExpected* expected = nullptr) {
   auto begun = session.run("BEGIN");
   auto failed = begun.error;
   bool ok = begun.ok();
+  if (ok && expected) {
+    if (auto checked = check_lease(session, text, *expected); !checked) {
+      if (session.is_connected()) session.run("ROLLBACK");
+      return checked;
+    }
+  }
   for (const auto& sql : statements) {
     if (!ok) break;
     const auto outcome = session.run(sql);
@@ -170,6 +198,9 @@ std::vector<std::string> raise_versions_sql(const RowText& text) {
 }
 
 }  // namespace
+
+// By a hash: a collection's name may be as long as a function's, and be any.
+std::string seal_name(const RowText& text) { return fmt::format("seal_{:016x}", base::hash_of(text.collection)); }
 
 std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::string>& leaves) {
   std::vector<std::string> sql;
@@ -214,20 +245,21 @@ Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::
 
 namespace {
 
-// A seal may be taken from the table, or be made another's, only if nobody serves its rows meanwhile. By the rule of the
-// lease: its record has not changed for a whole lease and a margin, on this process's clock.
-Result<void> ensure_nobody_serves(CatalogSession& session, const RowText& text) {
-  const auto first = session.run(kLeaseSql);
+// A seal may be taken from the table, or be made another's, only if nobody serves its rows meanwhile: this process holds the
+// lease and does not, or by the rule of the lease: its record has not changed for a whole lease and a margin, on this
+// process's clock. The transaction that changes the seal looks again, and whoever takes the lease over comes after it.
+Result<LeaseExpected> ensure_nobody_serves(CatalogSession& session, const RowText& text, const LeaseClaim& claim) {
+  if (claim.period != 0) return LeaseExpected{{}, fmt::format("{} {}", claim.fleet, claim.period)};
+  const auto look = fmt::format(kLeaseSql, "");
+  const auto first = session.run(look);
   if (!first.ok()) return Error::of(ErrorCode::unavailable, first.error.message);
   const auto lease_ms = std::atoll(first.value(0).c_str());
-  if (lease_ms == 0) return {};
+  if (lease_ms == 0) return LeaseExpected{first.value(1), {}};
   std::this_thread::sleep_for(std::chrono::milliseconds(lease_ms + lease_ms / 4));
-  const auto second = session.run(kLeaseSql);
+  const auto second = session.run(look);
   if (!second.ok()) return Error::of(ErrorCode::unavailable, second.error.message);
-  if (second.value(1) == first.value(1)) return {};
-  return Error::of(ErrorCode::unavailable,
-                   fmt::format("the seal of {} cannot be changed while another process serves this database", text.table),
-                   "Stop that process first.");
+  if (second.value(1) == first.value(1)) return LeaseExpected{first.value(1), {}};
+  return somebody_serves(text);
 }
 
 Result<std::string> sealed_by(CatalogSession& session, const RowText& text) {
@@ -238,29 +270,37 @@ Result<std::string> sealed_by(CatalogSession& session, const RowText& text) {
 
 }  // namespace
 
-Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
+                           const LeaseClaim& claim) {
   const auto sealed = is_sealed(session, text, leaves);
   if (!sealed) return sealed.error();
   if (*sealed) return {};
   const auto by = sealed_by(session, text);
   if (!by) return by.error();
-  if (!by->empty() && *by != seal_name(text)) {
-    if (auto free = ensure_nobody_serves(session, text); !free) return free;
+  LeaseExpected expected;
+  const bool is_anothers = !by->empty() && *by != seal_name(text);
+  if (is_anothers) {
+    auto free = ensure_nobody_serves(session, text, claim);
+    if (!free) return free.error();
+    expected = *std::move(free);
   }
-  if (auto made = run_all(session, text, seal_sql(text, leaves), "sealed"); !made) return made;
+  const auto made = run_all(session, text, seal_sql(text, leaves), "sealed", is_anothers ? &expected : nullptr);
+  if (!made) return made;
   base::log_info("storage", "{} is sealed: it refuses writes that have not passed the guard of their row", text.table);
   return {};
 }
 
-Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
+                             const LeaseClaim& claim) {
   const auto by = sealed_by(session, text);
   if (!by) return by.error();
   if (by->empty()) {
     const auto raise = raise_versions_sql(text);
     return raise.empty() ? Result<void>() : run_all(session, text, raise, "given its versions");
   }
-  if (auto free = ensure_nobody_serves(session, text); !free) return free;
-  if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed"); !done) return done;
+  const auto expected = ensure_nobody_serves(session, text, claim);
+  if (!expected) return expected.error();
+  if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed", &*expected); !done) return done;
   base::log_info("storage", "{} is no longer sealed", text.table);
   return {};
 }

@@ -2,6 +2,7 @@
 // (docs/CONSISTENCY-ROWS.md). Looking whether it is there, making it, taking it away. May use libpq.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,21 @@ std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::
 // Whether the triggers are all there, enabled, and of this very text.
 Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
 
+// The lease that this process holds, if it does: it alone serves the tables then. Period 0: it holds none.
+struct LeaseClaim {
+  std::string fleet = {};
+  std::uint64_t period = 0;
+};
+
 // Sees to it that the table is sealed, or that it is not. Waits for the table's writers up to the session's lock_timeout.
+// A seal leaves the table only while nobody serves its rows but the holder of `claim`, who does not either at that time.
 // Errors: unavailable; unsupported, with the SQL for the owner.
-Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
-Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
+Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
+                           const LeaseClaim& claim = {});
+Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
+                             const LeaseClaim& claim = {});
+
+// The name of the seal's function, which tells whose seal it is.
+std::string seal_name(const RowText& text);
 
 }  // namespace freshet::storage::postgres

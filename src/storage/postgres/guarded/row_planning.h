@@ -1,0 +1,28 @@
+// Planning guarded tables from the catalog, at the start and while the storage serves others: in sessions that end with it,
+// and on a thread that may wait. May use storage and libpq.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/postgres/options.h"
+#include "storage/postgres/rows/row_plan.h"
+
+namespace freshet::storage::postgres {
+
+// How often tables are planned again if the catalog changes at the same time; sealing them is such a change.
+inline constexpr int kPlanningRoundsMax = 5;
+
+struct PlannedRows {
+  std::vector<RowPlanRef> plans;
+  std::string digest;  // Of the catalog's rows behind them (statements::kRowsDigest), from before they were planned.
+};
+
+// Those of `specs` that are guarded; seals their tables, or refuses. Errors: as plan_rows().
+Result<PlannedRows> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
+                                 const LeaseClaim& claim);
+
+// Takes the seal of a collection away that nobody serves any more. Errors: as ensure_unsealed().
+Result<void> unseal(const PostgresOptions& options, const RowPlan& plan, const LeaseClaim& claim);
+
+}  // namespace freshet::storage::postgres
