@@ -158,6 +158,7 @@ class ComposedEngine::CollectionChange {
       const auto* const was = old ? old->named(rows->spec.name) : nullptr;
       if (!was || was == rows.get()) continue;
       engine_.collection_->drop_outdated(rows->spec.name);
+      engine_.on_collection_changed(rows->spec.name);
       replanned_.push_back(rows->spec.name);
     }
     return {};

@@ -267,7 +267,8 @@ class Storage {
   //
   // The guarded ones among `specs` are planned and sealed, and are from its return on what rows() tells. Those of before
   // that are not among them are retired: the caller sees to it that nobody begins anything on their rows, and what was
-  // begun goes on. `period`: of this node's lease; 0: it has none. Errors leave all as it was: those of opening.
+  // begun goes on. `period`: of this node's lease; 0: it has none, and no seal is touched: set_guard fails later, if one is
+  // missing. Errors leave all as it was: those of opening.
   virtual Result<void> guard_rows(const std::vector<CollectionSpec>& /*specs*/, std::uint64_t /*period*/) {
     return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
   }

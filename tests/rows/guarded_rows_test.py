@@ -5,9 +5,11 @@ usage: guarded_rows_test.py FOLDER_OF_FRESHET
 """
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -57,9 +59,9 @@ class GuardedRows(unittest.TestCase):
         cls.sql = Psql(cls.url)
         for statement in TABLES.strip().split(";\n"):
             cls.sql.run(statement.rstrip(";"))
-        config = Path(cls.folder.name) / "freshet.toml"
-        config.write_text(CONFIG)
-        cls.server = serving.Serving(FRESHET, "--config", config, "--storage", cls.url)
+        cls.config = Path(cls.folder.name) / "freshet.toml"
+        cls.config.write_text(CONFIG)
+        cls.server = serving.Serving(FRESHET, "--config", cls.config, "--storage", cls.url)
 
     @classmethod
     def tearDownClass(cls):
@@ -251,6 +253,44 @@ class GuardedRows(unittest.TestCase):
         self.refused("read-only", "HSET", "seen:1", "n", "3")
         self.refused("Use users:7", "HSET", "users:007", "age", "1")
         self.refused("canonical", "HGET", "users:007", "age")
+
+    def reload(self):
+        return self.client.execute_command("FRESHET.RELOAD")
+
+    def test_tables_move_while_the_server_runs(self):
+        self.client.hset("plain:1", "n", 1)
+        self.assertEqual(self.reload(), [])
+        self.config.write_text(CONFIG.replace('table = "plain"\nwrites = "guarded"', 'table = "plain"')
+                               .replace('table = "seen"', 'table = "seen"\nwrites = "guarded"'))
+        self.assertEqual(self.reload(), ["plain is observed now", "seen is guarded now"])
+        self.refused("read-only", "HSET", "plain:1", "n", "2")
+        self.assertEqual(self.plain_sql("UPDATE plain SET n = 3"), "")
+        self.assertEqual(self.client.hget("plain:1", "n"), "3")
+        self.client.hset("seen:1", "n", 3)
+        self.assertIn("is sealed", self.plain_sql("UPDATE seen SET n = 4"))
+        self.assertEqual(self.client.hget("seen:1", "n"), "3")
+
+        self.config.write_text(CONFIG)
+        self.server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + serving.SECONDS_MAX
+        while not any("reloaded: 2 collections" in line for line in self.server.log):
+            self.assertLess(time.monotonic(), until, self.server.log[-5:])
+        self.client.hset("plain:1", "n", 5)
+        self.assertIn("is sealed", self.plain_sql("UPDATE plain SET n = 6"))
+        self.assertEqual(self.plain_sql("UPDATE seen SET n = 7"), "")
+        self.assertEqual(self.client.hget("seen:1", "n"), "7")
+        self.plain_sql("UPDATE seen SET n = 1")
+
+    def test_what_is_wrong_with_the_file_changes_nothing(self):
+        self.addCleanup(self.config.write_text, CONFIG)
+        for text, words in ((CONFIG + "[nonsense", "parsing"), (CONFIG.replace('name = "plain"', 'name = "other"'), "plain"),
+                            (CONFIG.replace('table = "plain"', 'table = "missing"'), "missing")):
+            self.config.write_text(text)
+            with self.assertRaises(redis.ResponseError) as caught:
+                self.reload()
+            self.assertIn(words, str(caught.exception))
+            self.client.hset("plain:1", "n", 1)
+            self.assertIn("is sealed", self.plain_sql("UPDATE plain SET n = 6"))
 
 
 if __name__ == "__main__":

@@ -287,7 +287,7 @@ const RowCollections* PostgresStorage::rows() const {
 }
 
 Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) {
-  auto rows = plan_guarded(lanes_->options(), specs, {lanes_->options().fleet, period});
+  auto rows = plan_guarded(lanes_->options(), specs, {true, lanes_->options().fleet, period});
   if (!rows) return rows.error();
   rows_.replace(rows_.now().changed_to(std::move(rows->plans), std::move(rows->digest)));
   return {};
@@ -295,7 +295,7 @@ Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& spec
 
 Result<void> PostgresStorage::unseal_rows(std::string_view collection, std::uint64_t period) {
   for (const auto& plan : rows_.now().retired()) {
-    if (plan->name() == collection) return unseal(lanes_->options(), *plan, {lanes_->options().fleet, period});
+    if (plan->name() == collection) return unseal(lanes_->options(), *plan, {true, lanes_->options().fleet, period});
   }
   return {};
 }

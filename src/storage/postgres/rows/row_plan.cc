@@ -331,9 +331,11 @@ Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::ve
   std::vector<RowPlanRef> plans;
   for (auto& [plan, leaves] : planned) {
     const auto& spec = plan->collection().spec;
-    const auto sealed = spec.exclusive_writer ? ensure_unsealed(session, plan->text(), leaves, claim)
-                                              : ensure_sealed(session, plan->text(), leaves, claim);
-    if (!sealed) return in_collection(spec, sealed.error());
+    if (claim.may_seal()) {
+      const auto sealed = spec.exclusive_writer ? ensure_unsealed(session, plan->text(), leaves, claim)
+                                                : ensure_sealed(session, plan->text(), leaves, claim);
+      if (!sealed) return in_collection(spec, sealed.error());
+    }
     plans.push_back(std::move(plan));
   }
   return plans;

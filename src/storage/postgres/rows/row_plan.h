@@ -138,8 +138,8 @@ struct GuardFindings {
 };
 Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec& spec);
 
-// Looks up the tables of the guarded collections among `specs`, sees to their seals, and plans them. Errors: unavailable,
-// and what stands in the way of the first collection that cannot be guarded, with the remedy.
+// Looks up the tables of the guarded collections among `specs`, sees to their seals if it may, and plans them. Errors:
+// unavailable, and what stands in the way of the first collection that cannot be guarded, with the remedy.
 Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
                                           const LeaseClaim& claim = {});
 

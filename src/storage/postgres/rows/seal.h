@@ -18,10 +18,15 @@ std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::
 // Whether the triggers are all there, enabled, and of this very text.
 Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves);
 
-// The lease that this process holds, if it does: it alone serves the tables then. Period 0: it holds none.
+// What this process has to say about seals. One that runs: as the holder of the lease it alone serves the tables, and makes
+// and takes away their seals; without the lease (period 0) it touches none. One that starts serves nothing yet: it makes
+// seals, and takes them away if nobody serves.
 struct LeaseClaim {
+  bool runs = false;
   std::string fleet = {};
   std::uint64_t period = 0;
+
+  bool may_seal() const { return !runs || period != 0; }
 };
 
 // Sees to it that the table is sealed, or that it is not. Waits for the table's writers up to the session's lock_timeout.
