@@ -184,17 +184,29 @@ class ComposedEngine::CollectionChange {
 
   // Of what is no longer guarded: writers of SQL are let in once nothing that was begun before can meet them.
   Result<void> clear_and_unseal() {
-    for (const auto& spec : before_) {
-      if (!spec.guarded || named(after_, spec.name)->guarded) continue;
+    for (const auto& spec : observed_specs(after_)) {
+      if (!named(before_, spec.name)->guarded) {
+        unseal_left(spec);
+        continue;
+      }
       auto cleared = engine_.collection_->clear_retired(spec.name, base::now() + kClearPatience);
       if (!cleared) return cleared;
       if (period() == 0) {
-        if (!spec.exclusive_writer) sealed_.push_back(spec.name);
+        sealed_.push_back(spec.name);
         continue;
       }
-      if (auto unsealed = engine_.storage_->unseal_rows(spec.name, period()); !unsealed) return unsealed;
+      if (auto unsealed = engine_.storage_->unseal_rows(spec, period()); !unsealed) return unsealed;
     }
     return {};
+  }
+
+  // It was moved when this node did not hold the lease, perhaps.
+  void unseal_left(const storage::CollectionSpec& spec) {
+    if (!engine_.storage_ || period() == 0 || spec.is_query()) return;
+    const auto unsealed = engine_.storage_->unseal_rows(spec, period());
+    if (unsealed) return;
+    base::log_warning("cache", "{} may still be sealed: {}. {}", spec.table, unsealed.error().what,
+                      unsealed.error().remedy);
   }
 
   // A table whose seal has gone already is sealed again.

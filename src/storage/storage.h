@@ -272,9 +272,9 @@ class Storage {
   virtual Result<void> guard_rows(const std::vector<CollectionSpec>& /*specs*/, std::uint64_t /*period*/) {
     return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
   }
-  // Takes the seal of a retired collection's table away, once nobody serves its rows. Errors: unavailable, unsupported (with
-  // the SQL for the owner).
-  virtual Result<void> unseal_rows(std::string_view /*collection*/, std::uint64_t /*period*/) { return {}; }
+  // Takes the seal that was made for a collection from its table, if it is there, once nobody serves its rows as guarded
+  // ones. Errors: unavailable, unsupported (with the SQL for the owner).
+  virtual Result<void> unseal_rows(const CollectionSpec& /*spec*/, std::uint64_t /*period*/) { return {}; }
   // Called, on a thread of the storage, when guard_rows() should be called again: the catalog has changed, or a seal has
   // gone. At most one listener.
   virtual void on_rows_outdated(std::function<void()> /*listener*/) {}

@@ -331,6 +331,27 @@ TEST_F(Moving, the_next_owner_looks_at_the_seal) {
   EXPECT_NE(sql(kAddOne), "") << "rows are served from memory, and everybody may write them";
 }
 
+// The configuration was changed while nobody ran; or while another node held the lease.
+TEST_F(Moving, a_seal_that_was_left_is_taken_away) {
+  auto first = std::make_unique<Node>(url_, true);
+  first->wait_until_ready();
+  Node second(url_, true);
+  EXPECT_EQ(second.move(spec_of(false)),
+            "counters is observed now; its table stays sealed until the lease's holder has moved it");
+  EXPECT_NE(sql(kAddOne), "");
+  EXPECT_EQ(*first->add(1), 1);
+  EXPECT_EQ(second.value(1), 1);
+  first.reset();
+  eventually([&] { return second.engine->ownership_status().period != 0; });
+  EXPECT_EQ(second.move(spec_of(false)), "nothing");
+  EXPECT_EQ(sql(kAddOne), "");
+  EXPECT_EQ(second.move(spec_of(true)), "counters is guarded now");
+  EXPECT_NE(sql(kAddOne), "");
+  second.engine.reset();
+  Node third(url_, false);
+  EXPECT_EQ(sql(kAddOne), "");
+}
+
 // Readers and writers of both kinds, and somebody who moves the table under them.
 TEST_F(Moving, under_fire) {
   testing::random_seed();

@@ -53,8 +53,8 @@ class ForwardingStorage : public storage::Storage {
   Result<void> guard_rows(const std::vector<storage::CollectionSpec>& specs, std::uint64_t period) override {
     return inner_->guard_rows(specs, period);
   }
-  Result<void> unseal_rows(std::string_view collection, std::uint64_t period) override {
-    return inner_->unseal_rows(collection, period);
+  Result<void> unseal_rows(const storage::CollectionSpec& spec, std::uint64_t period) override {
+    return inner_->unseal_rows(spec, period);
   }
   void on_rows_outdated(std::function<void()> listener) override { inner_->on_rows_outdated(std::move(listener)); }
   void health(base::Nanoseconds deadline, storage::Callback<storage::Health> done) override {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/log.h"
 #include "storage/postgres/guarded/read_lane.h"
 #include "storage/postgres/guarded/row_planning.h"
 #include "storage/postgres/guarded/rows_watch.h"
@@ -102,6 +103,18 @@ Result<void> prepare_database(const PostgresOptions& options) {
       PQexecParams(connection.get(), "SELECT freshet.claim($1)", 1, nullptr, &fleet, nullptr, nullptr, 0));
   if (!succeeded(claimed.get())) return error_of(sql_error_of(claimed.get()), "opening the storage");
   return {};
+}
+
+// Collections that were guarded when a node ran last, and are not any more.
+void unseal_observed(const PostgresOptions& options) {
+  for (const auto& spec : options.rows) {
+    if (spec.guarded || spec.is_query()) continue;
+    const auto unsealed = unseal(options, spec, {});
+    // What is wrong with the table the follower tells.
+    if (unsealed || unsealed.error().code == ErrorCode::invalid_argument) continue;
+    base::log_warning("storage", "{} may still be sealed, so that nobody writes to it: {}. {}", spec.table,
+                      unsealed.error().what, unsealed.error().remedy);
+  }
 }
 
 std::string escaped_text(std::string_view text) {
@@ -273,6 +286,7 @@ Result<std::unique_ptr<PostgresStorage>> PostgresStorage::open(const PostgresOpt
   if (auto prepared = prepare_database(options); !prepared) return prepared.error();
   auto rows = plan_guarded(options, options.rows, {});
   if (!rows) return rows.error();
+  unseal_observed(options);
   RowPlans plans = RowPlans().changed_to(std::move(rows->plans), std::move(rows->digest));
   return std::unique_ptr<PostgresStorage>(new PostgresStorage(options, std::move(plans)));
 }
@@ -293,11 +307,8 @@ Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& spec
   return {};
 }
 
-Result<void> PostgresStorage::unseal_rows(std::string_view collection, std::uint64_t period) {
-  for (const auto& plan : rows_.now().retired()) {
-    if (plan->name() == collection) return unseal(lanes_->options(), *plan, {true, lanes_->options().fleet, period});
-  }
-  return {};
+Result<void> PostgresStorage::unseal_rows(const CollectionSpec& spec, std::uint64_t period) {
+  return unseal(lanes_->options(), spec, {true, lanes_->options().fleet, period});
 }
 
 void PostgresStorage::on_rows_outdated(std::function<void()> listener) { lanes_->on_outdated(std::move(listener)); }

@@ -36,7 +36,7 @@ class PostgresStorage final : public Storage {
   void acknowledge_passes(const PassesHeard& heard, base::Nanoseconds deadline, Callback<void> done) override;
   const RowCollections* rows() const override;
   Result<void> guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) override;
-  Result<void> unseal_rows(std::string_view collection, std::uint64_t period) override;
+  Result<void> unseal_rows(const CollectionSpec& spec, std::uint64_t period) override;
   void on_rows_outdated(std::function<void()> listener) override;
 
  private:

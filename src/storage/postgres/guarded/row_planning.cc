@@ -80,15 +80,21 @@ Result<PlannedRows> plan_guarded(const PostgresOptions& options, const std::vect
                    "Try again.");
 }
 
-Result<void> unseal(const PostgresOptions& options, const RowPlan& plan, const LeaseClaim& claim) {
+Result<void> unseal(const PostgresOptions& options, const CollectionSpec& spec, const LeaseClaim& claim) {
   auto opened = PlanningSession::open(options);
   if (!opened) return opened.error();
   CatalogSession& session = (*opened)->get();
-  const auto table = look_up_table(session, plan.text().table);
+  const auto table = look_up_table(session, spec.table);
   if (!table) return table.error();
+  RowText text;
+  text.collection = spec.name;
+  text.table = table->sql;
+  const auto sealed = has_seal_of(session, text);
+  if (!sealed) return sealed.error();
+  if (!*sealed) return {};
   const auto writers = look_up_writers(session, *table);
   if (!writers) return writers.error();
-  return ensure_unsealed(session, plan.text(), writers->leaves, claim);
+  return ensure_unsealed(session, text, writers->leaves, claim);
 }
 
 }  // namespace freshet::storage::postgres

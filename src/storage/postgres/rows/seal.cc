@@ -270,6 +270,12 @@ Result<std::string> sealed_by(CatalogSession& session, const RowText& text) {
 
 }  // namespace
 
+Result<bool> has_seal_of(CatalogSession& session, const RowText& text) {
+  const auto by = sealed_by(session, text);
+  if (!by) return by.error();
+  return *by == seal_name(text);
+}
+
 Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
                            const LeaseClaim& claim) {
   const auto sealed = is_sealed(session, text, leaves);

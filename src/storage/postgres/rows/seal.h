@@ -36,6 +36,8 @@ Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const s
                            const LeaseClaim& claim = {});
 Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
                              const LeaseClaim& claim = {});
+// Whether the table has a seal that was made for this collection, of whatever text.
+Result<bool> has_seal_of(CatalogSession& session, const RowText& text);
 
 // The name of the seal's function, which tells whose seal it is.
 std::string seal_name(const RowText& text);
