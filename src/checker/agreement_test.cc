@@ -42,6 +42,7 @@ struct Past {
 
 bool condition_holds(const Operation& o, Past& past) {
   if (o.kind == Kind::set_if_absent) return !past.value;
+  if (o.kind == Kind::set_if_present) return past.value.has_value();
   if (o.kind == Kind::compare_value) return past.value == o.expected;
   if (o.expected_version == 0 || !past.value) return o.expected_version == 0 && !past.value;
   // An unseen version may be the expected one or not: as the answer says.
@@ -57,7 +58,10 @@ bool step(const Operation& o, Past& past) {
     case Kind::get_version:
       return past.value == o.result && (!past.value || past.pin(o.version));
     case Kind::set:
+      if (answered && o.found && *o.found != past.value.has_value()) return false;
       return past.put(o.argument, o.version);
+    case Kind::exchange:
+      return (!answered || past.value == o.result) && past.put(o.argument, o.version);
     case Kind::append: {
       const std::string next = past.value.value_or("") + o.argument;
       return (!answered || o.length < 0 || static_cast<std::size_t>(o.length) == next.size()) && past.put(next, o.version);
@@ -112,10 +116,10 @@ struct Shape {
 };
 
 Kind random_kind(Random& random, bool unique) {
-  static constexpr Kind kAll[] = {Kind::get,    Kind::get_version,   Kind::get_version,   Kind::set,
-                                  Kind::erase,  Kind::set_if_absent, Kind::compare_value, Kind::compare_version,
-                                  Kind::append, Kind::increment};
-  return kAll[random.below(unique ? 8 : 10)];
+  static constexpr Kind kAll[] = {Kind::get,      Kind::get_version,   Kind::get_version,   Kind::set,
+                                  Kind::erase,    Kind::set_if_absent, Kind::compare_value, Kind::compare_version,
+                                  Kind::exchange, Kind::set_if_present, Kind::append,       Kind::increment};
+  return kAll[random.below(unique ? 10 : 12)];
 }
 
 // A register that is linearizable by construction: each operation takes effect at a moment of its own, in that order.
@@ -168,6 +172,10 @@ class Simulation {
         o.result = value_;
         return;
       case Kind::set:
+        if (random_.chance(0.5)) o.found = value_.has_value();
+        return put(o, o.argument);
+      case Kind::exchange:
+        if (o.outcome == Outcome::ok) o.result = value_;
         return put(o, o.argument);
       case Kind::append:
         put(o, value_.value_or("") + o.argument);
@@ -198,6 +206,8 @@ class Simulation {
   void conditional(Operation& o) {
     if (o.kind == Kind::set_if_absent) {
       o.applied = !value_;
+    } else if (o.kind == Kind::set_if_present) {
+      o.applied = value_.has_value();
     } else if (o.kind == Kind::compare_value) {
       o.expected = value_ && random_.chance(0.6) ? *value_ : old_values_.empty() ? "none" : old_values_.back();
       o.applied = value_ == o.expected;
@@ -224,7 +234,8 @@ void corrupt(std::vector<Operation>& history, Random& random) {
       o.result = random.chance(0.3) ? std::nullopt : std::optional(other.argument);
       break;
     case 1:
-      if (o.kind >= Kind::erase && o.outcome == Outcome::ok) o.applied = !o.applied;
+      if (o.kind >= Kind::erase && o.kind != Kind::exchange && o.outcome == Outcome::ok) o.applied = !o.applied;
+      if (o.found) o.found = !*o.found;
       break;
     case 2:
       if (o.version != 0) o.version = 1 + random.below(o.version + 2);

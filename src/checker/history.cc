@@ -47,7 +47,7 @@ std::string answer_of(const Operation& operation) {
   if (operation.outcome == Outcome::unknown) return "no answer: may have been applied";
   if (operation.outcome == Outcome::failed) return "error: not applied";
   std::string text;
-  if (is_read(operation) || operation.kind == Kind::increment) {
+  if (is_read(operation) || operation.kind == Kind::increment || operation.kind == Kind::exchange) {
     text = operation.result ? quoted(*operation.result) : "absent";
   } else if (operation.kind == Kind::erase) {
     text = operation.applied ? "erased" : "was absent";
@@ -59,7 +59,24 @@ std::string answer_of(const Operation& operation) {
   if (operation.source == Source::memory) text += ", from memory";
   if (operation.source == Source::storage) text += ", from storage";
   if (operation.source == Source::sql) text += ", by SQL";
+  if (operation.found) text += *operation.found ? ", was there" : ", was absent";
   return text;
+}
+
+std::string_view way_of(Via via) {
+  switch (via) {
+    case Via::command:
+      return "";
+    case Via::transaction:
+      return " in MULTI";
+    case Via::guarded_sql:
+      return " by guarded SQL";
+    case Via::passed_sql:
+      return " by freshet.pass";
+    case Via::forbidden_sql:
+      return " past the guard";
+  }
+  return "";
 }
 
 // Where `at` stands between `first` and `last`, in columns of the bar.
@@ -73,6 +90,12 @@ std::int64_t column_of(base::Nanoseconds at, base::Nanoseconds first, base::Nano
 bool may_have_written(const Operation& operation) {
   if (is_read(operation) || operation.outcome == Outcome::failed) return false;
   return operation.outcome == Outcome::unknown || operation.applied;
+}
+
+Operation with_slack(Operation operation) {
+  operation.invoked_ns -= operation.slack_ns;
+  operation.slack_ns = 0;
+  return operation;
 }
 
 std::string_view name_of(Kind kind) {
@@ -95,12 +118,17 @@ std::string_view name_of(Kind kind) {
       return "compare value and set";
     case Kind::compare_version:
       return "compare version and set";
+    case Kind::set_if_present:
+      return "set if present";
+    case Kind::exchange:
+      return "exchange";
   }
   return "";
 }
 
 std::string describe(const Operation& operation) {
-  return fmt::format("client {:<3} {}  -> {}", operation.client, request_of(operation), answer_of(operation));
+  return fmt::format("client {:<3} {}{}  -> {}", operation.client, request_of(operation), way_of(operation.via),
+                     answer_of(operation));
 }
 
 std::string render_timeline(const std::vector<Operation>& operations) {
@@ -116,11 +144,12 @@ std::string render_timeline(const std::vector<Operation>& operations) {
   for (const Operation* operation : sorted) {
     const bool open = operation->outcome == Outcome::unknown;
     const std::int64_t from = column_of(operation->invoked_ns, first, last);
-    const std::int64_t to = open ? kBarColumns - 1 : column_of(operation->returned_ns, first, last);
+    const base::Nanoseconds until_ns = operation->returned_ns > operation->invoked_ns ? operation->returned_ns : last;
+    const std::int64_t to = open ? kBarColumns - 1 : column_of(until_ns, first, last);
     std::string bar(kBarColumns, ' ');
     for (std::int64_t column = from; column <= to; ++column) bar[static_cast<std::size_t>(column)] = open ? '~' : '=';
     const double from_us = static_cast<double>(operation->invoked_ns - first) / base::kMicrosecond;
-    const double to_us = static_cast<double>(operation->returned_ns - first) / base::kMicrosecond;
+    const double to_us = static_cast<double>(until_ns - first) / base::kMicrosecond;
     text += fmt::format("  {:>12.1f} .. {:>12.1f} us |{}| {}\n", from_us, to_us, bar, describe(*operation));
   }
   return text;

@@ -67,7 +67,8 @@ std::optional<State> RegisterModel::apply(const Step& step, const State& state) 
     case Kind::get_version:
       return read(step, state);
     case Kind::set:
-      return write(*step.operation, step.argument, state);
+    case Kind::exchange:
+      return overwrite(step, state);
     case Kind::erase:
       return erase(*step.operation, state);
     case Kind::increment:
@@ -93,6 +94,15 @@ std::optional<State> RegisterModel::write(const Operation& operation, ValueId va
   if (operation.version == 0) return State{value, true, state.version};
   if (operation.version <= state.version) return std::nullopt;
   return State{value, false, operation.version};
+}
+
+std::optional<State> RegisterModel::overwrite(const Step& step, const State& state) const {
+  const Operation& operation = *step.operation;
+  if (operation.outcome == Outcome::ok) {
+    if (operation.found && *operation.found != (state.value != kAbsent)) return std::nullopt;
+    if (operation.kind == Kind::exchange && !may_be(step.result, state)) return std::nullopt;
+  }
+  return write(operation, step.argument, state);
 }
 
 std::optional<State> RegisterModel::erase(const Operation& operation, const State& state) const {
@@ -145,6 +155,8 @@ std::optional<State> RegisterModel::conditional(const Step& step, const State& s
   State base = state;
   if (operation.kind == Kind::set_if_absent) {
     truth = certain(state.value == kAbsent);
+  } else if (operation.kind == Kind::set_if_present) {
+    truth = certain(state.value != kAbsent);
   } else if (operation.kind == Kind::compare_value) {
     truth = {may_be(step.expected, state), open || state.value != step.expected};
   } else {

@@ -74,6 +74,8 @@ class RegisterModel {
   std::optional<State> read(const Step& step, const State& state) const;
   std::optional<State> write(const Operation& operation, ValueId value, const State& state) const;
   std::optional<State> erase(const Operation& operation, const State& state) const;
+  // A plain set or an exchange: what it says of the value before must hold.
+  std::optional<State> overwrite(const Step& step, const State& state) const;
   std::optional<State> increment(const Step& step, const State& state);
   std::optional<State> append(const Step& step, const State& state);
   std::optional<State> conditional(const Step& step, const State& state) const;

@@ -132,6 +132,29 @@ SelfTestCase both_swap() {
   return {"two compare-and-set on one version that both succeed", h.take(), false, false};
 }
 
+SelfTestCase lost_exchange() {
+  HistoryBuilder h;
+  h.set(1, 0, 10, "a");
+  h.write(Kind::exchange, 2, 20, 50, "b").result = "a";
+  h.write(Kind::exchange, 3, 30, 60, "c").result = "a";
+  return {"two exchanges that both found the same value", h.take(), false, false};
+}
+
+SelfTestCase both_first() {
+  HistoryBuilder h;
+  h.set(1, 0, 30, "a").found = false;
+  h.set(2, 10, 40, "b").found = false;
+  return {"two sets that both found the key absent", h.take(), false, false};
+}
+
+SelfTestCase set_of_nothing() {
+  HistoryBuilder h;
+  h.set(1, 0, 10, "a");
+  h.erase(1, 20, 30);
+  h.write(Kind::set_if_present, 2, 40, 50, "b");
+  return {"set-if-present after an erase", h.take(), false, false};
+}
+
 // The legal ones.
 
 SelfTestCase overlapping_reads() {
@@ -183,12 +206,24 @@ SelfTestCase erase_and_claim() {
   return {"set-if-absent beside an erase", h.take(), true};
 }
 
+SelfTestCase exchanges_in_turn() {
+  HistoryBuilder h;
+  h.set(1, 0, 40, "a").found = false;
+  h.write(Kind::exchange, 2, 10, 50, "b").result = "a";
+  h.write(Kind::exchange, 3, 20, 60, "c").result = "b";
+  h.set(2, 70, 80, "d").found = true;
+  h.write(Kind::set_if_present, 3, 70, 90, "e");
+  h.get(1, 100, 110, "d");
+  return {"exchanges that found each other's values", h.take(), true};
+}
+
 }  // namespace
 
 std::vector<SelfTestCase> self_test_cases() {
   return {stale_read(),       stale_after_seen(),   lost_update(),     lost_append(),       double_increment(),
           too_many_effects(), resurrected_delete(), never_written(),   read_of_refused(),   version_back(),
           phantom(),          flicker(),            vanished(),        double_claim(),      both_swap(),
+          lost_exchange(),    both_first(),         set_of_nothing(),  exchanges_in_turn(),
           overlapping_reads(), late_unknown(),      unknown_increments(), concurrent_writes(), erase_and_claim()};
 }
 

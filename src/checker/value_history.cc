@@ -34,6 +34,7 @@ void ValueHistory::write_begins(const Operation& operation) {
   }
   Value& value = values_[operation.argument];
   value.write = operation;
+  value.write.outcome = Outcome::unknown;  // Until it ends, for whoever reads of it meanwhile.
   if (live_.size() == kLiveValuesMax) live_.erase(live_.begin());
   live_.push_back(&value);
 }
@@ -183,7 +184,7 @@ std::optional<ValueViolation> replay(const std::vector<Operation>& history) {
   for (const Event& event : events) {
     const Operation& operation = history[event.index];
     if (event.returns) {
-      auto violation = values.ended(operation, floors[event.index]);
+      auto violation = values.ended(with_slack(operation), floors[event.index]);
       if (!first) first = std::move(violation);
     } else {
       floors[event.index] = values.version_floor();
