@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "checker/load.h"
+#include "checker/row_tally.h"
 #include "checker/selftest.h"
 
 namespace freshet::checker {
@@ -29,6 +30,10 @@ std::string json_counts(const std::map<std::string, std::uint64_t>& counts) {
   return out + "}";
 }
 
+std::string json_rows(const RowsReport& rows) {
+  return fmt::format(",\"rows\":{},\"watched\":{},\"noticed\":{}", json_counts(rows.events), rows.watched, rows.noticed);
+}
+
 std::string_view verdict_name(int code) {
   return code == kExitFine ? "fine" : code == kExitViolation ? "violation" : "inconclusive";
 }
@@ -37,6 +42,7 @@ std::vector<std::string> violations_of(const LoadReport& report) {
   std::vector<std::string> violations = report.judgement.reports;
   // The search's histories are the shorter ones; the online checker's is printed where the search has none.
   if (violations.empty() && !report.online_violation.empty()) violations.push_back(report.online_violation);
+  if (report.rows) violations.insert(violations.end(), report.rows->violations.begin(), report.rows->violations.end());
   return violations;
 }
 
@@ -48,6 +54,7 @@ std::string doubt_of(const LoadReport& report) {
                        report.judgement.inconclusive.front());
   }
   std::string shortfall = report.judgement.contention.shortfall(report.abilities.freshet_get);
+  if (shortfall.empty() && report.rows) shortfall = report.rows->shortfall;
   if (!shortfall.empty() && !report.last_error.empty()) shortfall += "; the last error was: " + report.last_error;
   return shortfall;
 }
@@ -62,11 +69,28 @@ void print_json(const LoadReport& report, int code, const std::string& doubt, st
   out << fmt::format(
       "{{\"verdict\":\"{}\",\"seed\":{},\"seconds\":{:.3f},\"operations\":{},\"reads\":{},\"unknown_outcomes\":{},"
       "\"keys\":{},\"overlapped\":{},\"tells_source\":{},\"hits\":{},\"hits_during_write\":{},\"reads_during_write\":{},"
-      "\"reconnects\":{},\"errors\":{},\"violating_keys\":{},\"violations\":{},\"undecided_keys\":{},\"doubt\":{}}}\n",
+      "\"reconnects\":{},\"errors\":{},\"violating_keys\":{},\"violations\":{},\"undecided_keys\":{},"
+      "\"left_behind\":{},\"doubt\":{}{}}}\n",
       verdict_name(code), report.seed, report.seconds, report.operations, c.reads, c.unknown, report.judgement.keys,
       c.overlapped, report.abilities.freshet_get, c.hits, c.hits_during_write, c.reads_during_write, report.reconnects,
       json_counts(report.errors), report.judgement.violations, json_list(violations_of(report)),
-      report.judgement.inconclusive_keys, base::quote_json(doubt));
+      report.judgement.inconclusive_keys, report.left_behind, base::quote_json(doubt),
+      report.rows ? json_rows(*report.rows) : std::string());
+}
+
+void print_rows(const RowsReport& rows, std::ostream& out) {
+  const auto count = [&](RowEvent event) { return rows.events.at(std::string(name_of(event))); };
+  out << fmt::format("{} writes by commands, {} transactions by MULTI, {} reads of pairs\n", count(RowEvent::command_writes),
+                     count(RowEvent::transactions), count(RowEvent::pair_reads));
+  out << fmt::format("SQL behind FRESHET.GUARD: {} committed, {} rolled back, {} abandoned\n",
+                     count(RowEvent::guarded_committed), count(RowEvent::guarded_rolled_back),
+                     count(RowEvent::guarded_abandoned));
+  out << fmt::format("SQL behind freshet.pass: {} committed, {} rolled back, {} abandoned\n",
+                     count(RowEvent::passed_committed), count(RowEvent::passed_rolled_back),
+                     count(RowEvent::passed_abandoned));
+  out << fmt::format("SQL past the guard: {} refused, {} accepted{}\n", count(RowEvent::forbidden_refused),
+                     count(RowEvent::forbidden_accepted),
+                     rows.watched ? fmt::format(", {} noticed by the target", rows.noticed) : std::string());
 }
 
 void print_load(const LoadReport& report, std::ostream& out) {
@@ -82,15 +106,24 @@ void print_load(const LoadReport& report, std::ostream& out) {
   } else {
     out << "the target has no FRESHET.GET: where reads came from is not known, and versions are not checked\n";
   }
+  if (report.rows) print_rows(*report.rows, out);
+  if (report.left_behind > 0) out << fmt::format("{} keys could not be removed\n", report.left_behind);
   if (c.unknown > 0) out << fmt::format("{} writes of unknown outcome\n", c.unknown);
   if (report.reconnects > 0) out << fmt::format("{} reconnects\n", report.reconnects);
   for (const auto& [kind, count] : report.errors) out << fmt::format("{} errors {}\n", count, kind);
   for (const std::string& violation : violations_of(report)) out << "\nVIOLATION: " << violation;
 }
 
-int print_verdict(int code, const std::string& doubt, std::ostream& out) {
-  if (code == kExitFine) out << "no violation: every answer has a legal order\n";
-  if (code == kExitViolation) out << "\nthe target is not linearizable\n";
+std::string_view verdict_in_words(const LoadReport& report, bool stale, int code) {
+  if (code == kExitFine && stale) return "no violation: no read was older than it may be";
+  if (code == kExitFine) return "no violation: every answer has a legal order";
+  const bool in_histories = report.judgement.violations > 0 || !report.online_violation.empty();
+  if (!in_histories) return "\nthe collection is not what it is said to be";
+  return stale ? "\nthe target's reads are older than they may be" : "\nthe target is not linearizable";
+}
+
+int print_verdict(const LoadReport& report, bool stale, int code, const std::string& doubt, std::ostream& out) {
+  if (code != kExitInconclusive) out << verdict_in_words(report, stale, code) << '\n';
   if (code == kExitInconclusive) out << "inconclusive: " << doubt << '\n';
   return code;
 }
@@ -129,7 +162,7 @@ int run_check(const CheckOptions& options, std::ostream& out) {
     return code;
   }
   if (report.refused.empty()) print_load(report, out);
-  return print_verdict(code, doubt, out);
+  return print_verdict(report, options.stale_ms > 0, code, doubt, out);
 }
 
 }  // namespace freshet::checker

@@ -19,6 +19,10 @@ struct CheckOptions {
   int clients = 8;                        // Concurrent connections, one thread each.
   std::string via_sql;                    // libpq URL: SQL readers of freshet.kv take part in the same history.
   int sql_clients = 2;                    // Threads that read by SQL, if via_sql is given.
+  std::string rows;                       // Guarded collection: the load is on rows of its table, not on keys and values.
+  std::string table;                      // Its table; empty: called as the collection.
+  bool exclusive_writer = false;          // That table is not sealed, and accepts writes past the guard.
+  double stale_ms = 0;                    // And such writes are noticed: reads through the target may be so much older.
   bool self_test = false;                 // Feed the checkers corrupted histories that they must reject; needs no target.
   bool json = false;                      // Print one JSON object instead of prose.
   std::uint64_t seed = 0;                 // Of the workload; 0: drawn from the system and printed.
@@ -32,6 +36,7 @@ inline constexpr int kExitInconclusive = 2;  // Too little contention, target ou
 // The largest values that the options may take; run_check() refuses more, with exit code kExitInconclusive.
 inline constexpr int kKeysMax = 4096;
 inline constexpr int kClientsMax = 256;
+inline constexpr double kStaleMsMax = 60'000;
 
 // Runs the check and prints its findings to `out`. Returns one of the exit codes above.
 int run_check(const CheckOptions& options, std::ostream& out);

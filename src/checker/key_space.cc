@@ -8,7 +8,7 @@
 namespace freshet::checker {
 
 BackgroundJudge::BackgroundJudge(CheckLimits limits, std::function<void()> on_violation,
-                                 std::function<void(const std::string&)> forget)
+                                 std::function<void(const TrackedKey&)> forget)
     : limits_(limits), on_violation_(std::move(on_violation)), forget_(std::move(forget)), thread_([this] { main(); }) {}
 
 BackgroundJudge::~BackgroundJudge() {
@@ -44,34 +44,22 @@ void BackgroundJudge::main() {
     const std::uint64_t violations = judgement_.violations;
     judge_key(key->take_history(), limits_, judgement_);
     if (judgement_.violations > violations) on_violation_();
-    forget_(key->name());
+    forget_(*key);
     lock.lock();
   }
 }
 
-KeySpace::KeySpace(std::string prefix, int keys, std::size_t clients, BackgroundJudge& judge)
-    : prefix_(std::move(prefix)), clients_(clients), judge_(judge) {
+KeySpace::KeySpace(std::string prefix, std::span<const Family> families, int keys, std::size_t clients,
+                   BackgroundJudge& judge)
+    : prefix_(std::move(prefix)), families_(families), clients_(clients), judge_(judge) {
   for (int slot = 0; slot < keys; ++slot) {
     slots_.push_back(std::make_unique<Slot>());
     slots_.back()->key = make(slot, 0);
   }
 }
 
-Family KeySpace::family_of(int slot) {
-  // Half of the keys are registers, and the hottest one is.
-  static constexpr Family kFamilies[] = {Family::registers, Family::counter, Family::registers, Family::text};
-  return kFamilies[slot % 4];
-}
-
-int KeySpace::slot_of_family(int slot, Family family) const {
-  for (int step = 0; step < size(); ++step) {
-    if (family_of((slot + step) % size()) == family) return (slot + step) % size();
-  }
-  return slot;
-}
-
 std::shared_ptr<TrackedKey> KeySpace::make(int slot, std::uint64_t generation) {
-  auto* key = new TrackedKey(fmt::format("{}:{}:{}", prefix_, slot, generation), family_of(slot), clients_);
+  auto* key = new TrackedKey(fmt::format("{}-{}-{}", prefix_, slot, generation), family_of(slot), clients_);
   // The last one who lets go of the key hands it over: no operation on it is in flight then.
   return {key, [this](TrackedKey* retired) { judge_.submit(std::unique_ptr<TrackedKey>(retired)); }};
 }

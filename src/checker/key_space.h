@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,10 +20,10 @@ namespace freshet::checker {
 // Worn-out keys that may wait to be judged; beyond it the load waits for the judge.
 inline constexpr std::size_t kRetiredKeysMax = 64;
 
-// Judges retired keys on a thread of its own. `forget` is called with the name of each key judged, on that thread.
+// Judges retired keys on a thread of its own. `forget` is called with each key judged, on that thread.
 class BackgroundJudge {
  public:
-  BackgroundJudge(CheckLimits limits, std::function<void()> on_violation, std::function<void(const std::string&)> forget);
+  BackgroundJudge(CheckLimits limits, std::function<void()> on_violation, std::function<void(const TrackedKey&)> forget);
   ~BackgroundJudge();
 
   // Hands a key over; waits while kRetiredKeysMax are waiting.
@@ -35,7 +36,7 @@ class BackgroundJudge {
 
   const CheckLimits limits_;
   const std::function<void()> on_violation_;
-  const std::function<void(const std::string&)> forget_;
+  const std::function<void(const TrackedKey&)> forget_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<TrackedKey>> waiting_;
@@ -46,14 +47,13 @@ class BackgroundJudge {
 
 class KeySpace {
  public:
-  // `prefix` must make the keys' names fresh: histories begin with absent keys. `clients`: how many numbers clients have.
-  KeySpace(std::string prefix, int keys, std::size_t clients, BackgroundJudge& judge);
+  // `prefix` must make the keys' names fresh: histories begin with absent keys. `families`: the keys', in turn, the hottest
+  // one's first. `clients`: how many numbers clients have.
+  KeySpace(std::string prefix, std::span<const Family> families, int keys, std::size_t clients, BackgroundJudge& judge);
 
   int size() const { return static_cast<int>(slots_.size()); }
   // The slot's key, for one operation: let it go soon. Once nobody holds a worn-out key it goes to the judge.
   std::shared_ptr<TrackedKey> take(int slot);
-  // The number of some slot of that family, or any slot if there is none: the first one at or after `slot`.
-  int slot_of_family(int slot, Family family) const;
   // Sends every key to the judge. No take() afterwards.
   void close();
 
@@ -63,10 +63,11 @@ class KeySpace {
     std::shared_ptr<TrackedKey> key;
     std::uint64_t generation = 0;
   };
-  static Family family_of(int slot);
+  Family family_of(int slot) const { return families_[static_cast<std::size_t>(slot) % families_.size()]; }
   std::shared_ptr<TrackedKey> make(int slot, std::uint64_t generation);
 
   const std::string prefix_;
+  const std::span<const Family> families_;
   const std::size_t clients_;
   BackgroundJudge& judge_;
   std::vector<std::unique_ptr<Slot>> slots_;

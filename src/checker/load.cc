@@ -5,6 +5,9 @@
 
 #include <thread>
 
+#include "checker/bypass_watch.h"
+#include "checker/row_client.h"
+#include "checker/row_sql_client.h"
 #include "checker/sql_reader.h"
 
 namespace freshet::checker {
@@ -12,6 +15,8 @@ namespace {
 
 // The longest load, so that a mistyped duration does not overflow.
 constexpr double kSecondsMax = 30 * 24 * 3600.0;
+// How long keys that could not be removed are tried again.
+constexpr base::Nanoseconds kCleanupPatience = 10 * base::kSecond;
 
 std::string refusal(const CheckOptions& options) {
   if (options.keys < 1 || options.keys > kKeysMax) return fmt::format("keys must be 1 to {}", kKeysMax);
@@ -20,62 +25,114 @@ std::string refusal(const CheckOptions& options) {
     return fmt::format("SQL clients must be 0 to {}", kClientsMax);
   }
   if (!(options.seconds >= 0 && options.seconds <= kSecondsMax)) return fmt::format("seconds must be 0 to {}", kSecondsMax);
+  if (options.rows.empty() && (!options.table.empty() || options.exclusive_writer || options.stale_ms != 0)) {
+    return "a table, an exclusive writer and stale reads are of a load over rows: give --rows";
+  }
+  if (options.rows.find(':') != options.rows.npos) return "rows must be the name of a collection";
+  if (!(options.stale_ms >= 0 && options.stale_ms <= kStaleMsMax)) {
+    return fmt::format("stale reads may be 0 to {} ms old", kStaleMsMax);
+  }
+  if (options.stale_ms > 0 && !options.exclusive_writer) {
+    return "a sealed table is the target's alone, and its reads are never stale: give --exclusive-writer";
+  }
   if (options.seconds == 0 && options.operations == 0) return "neither seconds nor operations limit the load";
   return {};
 }
 
-// Removes keys that have been judged. What cannot be reached stays: its name says where it came from.
+// Removes keys that have been judged.
 class Cleaner {
  public:
   Cleaner(client::Target target, std::string password, base::Nanoseconds deadline)
-      : target_(std::move(target)), password_(std::move(password)), deadline_(deadline) {}
+      : deadline_(deadline), connection_(std::move(target), std::move(password), deadline) {}
 
-  void forget(const std::string& key) {
-    if (!connection_ || !connection_->is_open()) {
-      connection_.reset();
-      auto opened = open_connection(target_, password_, base::now() + deadline_);
-      if (!opened) return;
-      connection_.emplace(std::move(*opened));
+  // Those that cannot be removed now are tried again by finish().
+  void forget(std::vector<std::string> keys) {
+    for (std::string& key : keys) {
+      if (!remove(key)) left_.push_back(std::move(key));
     }
-    (void)connection_->call({"DEL", key}, base::now() + deadline_);
+  }
+  // Gives how many stay behind: their names say where they came from.
+  std::size_t finish() {
+    const base::Nanoseconds end = base::now() + kCleanupPatience;
+    while (!left_.empty() && base::now() < end) std::erase_if(left_, [&](const std::string& key) { return remove(key); });
+    return left_.size();
   }
 
  private:
-  client::Target target_;
-  std::string password_;
-  base::Nanoseconds deadline_;
-  std::optional<client::Connection> connection_;
+  bool remove(const std::string& key) {
+    if (!connection_.ensure(unheard_)) return false;
+    const auto reply = connection_->call({"DEL", key}, base::now() + deadline_);
+    return reply && !reply->is_error();
+  }
+
+  const base::Nanoseconds deadline_;
+  Findings unheard_;  // Its errors are not the load's.
+  Reconnecting connection_;
+  std::vector<std::string> left_;
 };
 
-Result<Abilities> look_at_target(const CheckOptions& options, const client::Target& target) {
+Result<Abilities> look_at_target(const CheckOptions& options, const client::Target& target, RowTable& table) {
+  std::optional<SqlConnection> sql;
   if (!options.via_sql.empty()) {
-    if (auto probed = SqlReader::probe(options.via_sql); !probed) return probed.error();
+    sql.emplace(options.via_sql);
+    if (auto opened = sql->open(); !opened) return opened.error();
+    if (auto primary = refuse_standby(*sql); !primary) return primary.error();
+  }
+  if (sql && options.rows.empty()) {
+    if (auto probed = SqlReader::probe(*sql); !probed) return probed.error();
   }
   const base::Nanoseconds deadline = base::now() + options.call_deadline;
   auto connection = open_connection(target, options.password, deadline);
   if (!connection) return connection.error();
-  return detect_abilities(*connection, deadline);
+  auto abilities = detect_abilities(*connection, deadline);
+  if (!abilities || options.rows.empty()) return abilities;
+  if (sql) {
+    auto found = find_row_table(*sql, options.table.empty() ? options.rows : options.table);
+    if (!found) return found.error();
+    table = std::move(*found);
+  }
+  if (auto probed = probe_rows(*connection, options.rows, sql ? &*sql : nullptr, table); !probed) return probed.error();
+  return abilities;
+}
+
+// What the keys are, in turn, the hottest one's first: half of them are registers.
+std::span<const Family> families_of(const CheckOptions& options) {
+  static constexpr Family kKeys[] = {Family::registers, Family::counter, Family::registers, Family::text};
+  static constexpr Family kRows[] = {Family::registers, Family::pair, Family::counter, Family::registers};
+  // Of reads that may be old only those of unique values can be judged.
+  static constexpr Family kWatchedRows[] = {Family::registers};
+  if (options.rows.empty()) return kKeys;
+  return options.stale_ms > 0 ? std::span<const Family>(kWatchedRows) : kRows;
+}
+
+std::string prefix_of(const CheckOptions& options) {
+  const std::string fresh = base::UniqueId::make().to_text();
+  return options.rows.empty() ? "freshet-check:" + fresh : fmt::format("{}:freshet-check-{}", options.rows, fresh);
 }
 
 class Load {
  public:
-  Load(const CheckOptions& options, client::Target target, Abilities abilities, std::uint64_t seed)
+  Load(const CheckOptions& options, client::Target target, Abilities abilities, RowTable table, std::uint64_t seed)
       : options_(options),
         target_(std::move(target)),
+        table_(std::move(table)),
         cleaner_(target_, options.password, options.call_deadline),
-        judge_({}, [this] { findings_.stop.request(); }, [this](const std::string& key) { cleaner_.forget(key); }),
-        keys_(fmt::format("freshet-check:{}", base::UniqueId::make().to_text()), options.keys,
+        judge_({}, [this] { findings_.stop.request(); }, [this](const TrackedKey& key) { cleaner_.forget(rows_of(key)); }),
+        keys_(prefix_of(options), families_of(options), options.keys,
               static_cast<std::size_t>(options.clients + sql_clients()), judge_),
+        rows_{keys_, findings_, tally_, static_cast<base::Nanoseconds>(options.stale_ms * base::kMillisecond)},
         abilities_(abilities),
         random_(seed) {
     findings_.operations_max = options.operations;
   }
 
   void run(LoadReport& report) {
+    std::optional<BypassWatch> watch;
+    if (!options_.rows.empty()) watch.emplace(target_, options_.password, options_.stale_ms > 0);
     const base::Nanoseconds start = base::now();
     std::vector<std::thread> threads;
     for (int number = 0; number < options_.clients; ++number) threads.push_back(start_client(number));
-    for (int number = 0; number < sql_clients(); ++number) threads.push_back(start_reader(options_.clients + number));
+    for (int number = 0; number < sql_clients(); ++number) threads.push_back(start_sql(options_.clients + number));
     const auto duration = static_cast<base::Nanoseconds>(options_.seconds * static_cast<double>(base::kSecond));
     findings_.stop.wait_until(options_.seconds > 0 ? base::deadline_after(start, duration) : base::kForever);
     findings_.stop.request();
@@ -83,34 +140,63 @@ class Load {
     report.seconds = static_cast<double>(base::now() - start) / static_cast<double>(base::kSecond);
     keys_.close();
     report.judgement = judge_.finish();
+    report.left_behind = cleaner_.finish();
     report.operations = findings_.operations.load();
     report.reconnects = findings_.reconnects.load();
     report.errors = findings_.errors();
     report.last_error = findings_.last_error();
     report.online_violation = findings_.first_violation();
+    if (watch) report.rows = report_rows(*watch);
   }
 
  private:
   int sql_clients() const { return options_.via_sql.empty() ? 0 : options_.sql_clients; }
 
-  std::thread start_client(int number) {
-    ClientOptions client{target_, options_.password, options_.call_deadline, static_cast<std::uint32_t>(number), random_(),
-                         abilities_};
-    return std::thread([this, client = std::move(client)] { LoadClient(client, keys_, findings_).run(); });
+  ClientOptions client_options(int number) {
+    return {target_, options_.password, options_.call_deadline, static_cast<std::uint32_t>(number), random_(), abilities_};
   }
 
-  std::thread start_reader(int number) {
-    return std::thread([this, number, seed = random_()] {
-      SqlReader(options_.via_sql, static_cast<std::uint32_t>(number), seed, keys_, findings_).run();
+  std::thread start_client(int number) {
+    return std::thread([this, client = client_options(number)] {
+      options_.rows.empty() ? LoadClient(client, keys_, findings_).run() : RowClient(client, rows_).run();
     });
+  }
+
+  std::thread start_sql(int number) {
+    return std::thread([this, client = client_options(number)] {
+      if (options_.rows.empty()) return SqlReader(options_.via_sql, client.number, client.seed, keys_, findings_).run();
+      RowSqlClient(client, options_.via_sql, options_.rows, table_, rows_).run();
+    });
+  }
+
+  RowsReport report_rows(BypassWatch& watch) {
+    RowsReport report{tally_.all(), watch.watches(), 0, {}, tally_.shortfall(sql_clients() > 0, rows_.together())};
+    const std::uint64_t accepted = tally_.of(RowEvent::forbidden_accepted);
+    report.noticed = watch.await(accepted);
+    if (accepted > 0 && !options_.exclusive_writer) {
+      report.violations.push_back(fmt::format("the table {} is not sealed: it accepted {} writes that passed no guard\n",
+                                              table_.name, accepted));
+    }
+    if (accepted > 0 && options_.stale_ms > 0 && !report.watched) {
+      report.violations.push_back(fmt::format("nobody watches over {}: {} writes passed no guard and were not noticed\n",
+                                              table_.name, accepted));
+    }
+    if (report.watched && report.noticed < accepted) {
+      report.violations.push_back(fmt::format("the watch over {} noticed {} transactions of {} that passed no guard\n",
+                                              table_.name, report.noticed, accepted));
+    }
+    return report;
   }
 
   const CheckOptions& options_;
   const client::Target target_;
+  const RowTable table_;
   Findings findings_;
+  RowTally tally_;
   Cleaner cleaner_;  // Used on the judge's thread.
   BackgroundJudge judge_;
   KeySpace keys_;
+  RowLoad rows_;
   const Abilities abilities_;
   base::Random random_;
 };
@@ -127,13 +213,14 @@ LoadReport run_load(const CheckOptions& options) {
     report.refused = target.error().what + "; " + target.error().remedy;
     return report;
   }
-  const auto abilities = look_at_target(options, *target);
+  RowTable table;
+  const auto abilities = look_at_target(options, *target, table);
   if (!abilities) {
     report.refused = abilities.error().what + "; " + abilities.error().remedy;
     return report;
   }
   report.abilities = *abilities;
-  Load(options, *target, *abilities, report.seed).run(report);
+  Load(options, *target, *abilities, std::move(table), report.seed).run(report);
   return report;
 }
 

@@ -4,13 +4,24 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "checker/check_command.h"
 #include "checker/judge.h"
 #include "checker/load_client.h"
 
 namespace freshet::checker {
+
+// What a load over rows adds.
+struct RowsReport {
+  std::map<std::string, std::uint64_t> events;  // By RowEvent's names.
+  bool watched = false;                         // The target watches the table for writes past the guard,
+  std::uint64_t noticed = 0;                    // and has noticed so many transactions of them.
+  std::vector<std::string> violations;          // Of what is promised of the table as a whole.
+  std::string shortfall;                        // Why too little happened.
+};
 
 struct LoadReport {
   std::string refused;              // Why no load was run; empty if one was.
@@ -23,8 +34,12 @@ struct LoadReport {
   std::string last_error;
   std::string online_violation;     // The first one that the value-history checker found, ready to print.
   Judgement judgement;              // Of both checkers, over every key's history.
+  std::uint64_t left_behind = 0;    // Keys that could not be removed.
+  std::optional<RowsReport> rows;   // Of a load over rows.
 
-  bool violated() const { return !online_violation.empty() || judgement.violations > 0; }
+  bool violated() const {
+    return !online_violation.empty() || judgement.violations > 0 || (rows && !rows->violations.empty());
+  }
 };
 
 // Runs the load that the options describe (self_test and json are not looked at). A violation ends it early.

@@ -51,25 +51,29 @@ Result<Abilities> detect_abilities(client::Connection& connection, base::Nanosec
 }
 
 LoadClient::LoadClient(ClientOptions options, KeySpace& keys, Findings& findings)
-    : options_(std::move(options)), keys_(keys), findings_(findings), random_(options_.seed) {}
+    : options_(std::move(options)),
+      keys_(keys),
+      findings_(findings),
+      random_(options_.seed),
+      connection_(options_.target, options_.password, options_.call_deadline) {}
 
 void LoadClient::run() {
   while (!findings_.stop.requested()) {
-    if (ensure_connected()) step();
+    if (connection_.ensure(findings_)) step();
   }
 }
 
-bool LoadClient::ensure_connected() {
+bool Reconnecting::ensure(Findings& findings) {
   if (connection_ && connection_->is_open()) return true;
-  if (connection_) findings_.reconnects.fetch_add(1, std::memory_order_relaxed);
+  if (connection_) findings.reconnects.fetch_add(1, std::memory_order_relaxed);
   connection_.reset();
-  auto opened = open_connection(options_.target, options_.password, base::now() + options_.call_deadline);
+  auto opened = open_connection(target_, password_, base::now() + deadline_);
   if (opened) {
     connection_.emplace(std::move(*opened));
     return true;
   }
-  findings_.count_error("UNREACHABLE " + opened.error().what);
-  findings_.stop.wait_until(base::now() + kReconnectPause);
+  findings.count_error("UNREACHABLE " + opened.error().what);
+  findings.stop.wait_until(base::now() + kReconnectPause);
   return false;
 }
 

@@ -36,6 +36,25 @@ Result<client::Connection> open_connection(const client::Target& target, const s
 // Asks the target for commands beyond Redis.
 Result<Abilities> detect_abilities(client::Connection& connection, base::Nanoseconds deadline);
 
+// A connection that is opened again whenever it is lost.
+class Reconnecting {
+ public:
+  Reconnecting(client::Target target, std::string password, base::Nanoseconds deadline)
+      : target_(std::move(target)), password_(std::move(password)), deadline_(deadline) {}
+
+  // Whether it is open, or could be opened; else it has paused.
+  bool ensure(Findings& findings);
+  client::Connection* operator->() { return &*connection_; }
+  // Ends it on purpose.
+  void drop() { connection_.reset(); }
+
+ private:
+  const client::Target target_;
+  const std::string password_;
+  const base::Nanoseconds deadline_;  // For connecting.
+  std::optional<client::Connection> connection_;
+};
+
 class LoadClient {
  public:
   LoadClient(ClientOptions options, KeySpace& keys, Findings& findings);
@@ -48,7 +67,6 @@ class LoadClient {
 
   bool is_reader() const { return options_.number % 2 == 1; }
   void step();
-  bool ensure_connected();
   int pick_slot();
   std::string fresh_value();
   Operation draw(TrackedKey& key);
@@ -63,7 +81,7 @@ class LoadClient {
   KeySpace& keys_;
   Findings& findings_;
   base::Random random_;
-  std::optional<client::Connection> connection_;
+  Reconnecting connection_;
   std::uint64_t values_made_ = 0;
   std::uint64_t last_version_ = 0;  // The last one seen, of whatever key: for compare-and-set that may fail.
   std::string last_version_key_;

@@ -1,17 +1,14 @@
 // A reader of the load that asks the database itself: SELECT on freshet.kv at the primary, recorded in the same history.
-// May use the checker room and libpq.
+// May use the checker room.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "base/random.h"
 #include "checker/findings.h"
 #include "checker/key_space.h"
-#include "freshet/result.h"
-
-struct pg_conn;
+#include "checker/sql_connection.h"
 
 namespace freshet::checker {
 
@@ -19,10 +16,9 @@ class SqlReader {
  public:
   // `url`: a libpq connection string. `number`: this reader's client number in the history.
   SqlReader(std::string url, std::uint32_t number, std::uint64_t seed, KeySpace& keys, Findings& findings);
-  ~SqlReader();
 
   // Whether the table can be read there: for a clear message before the load starts.
-  static Result<void> probe(const std::string& url);
+  static Result<void> probe(SqlConnection& connection);
   // Runs until the stop signal; reconnects on errors.
   void run();
 
@@ -30,12 +26,11 @@ class SqlReader {
   bool ensure_connected();
   void step();
 
-  const std::string url_;
   const std::uint32_t number_;
   base::Random random_;
   KeySpace& keys_;
   Findings& findings_;
-  pg_conn* connection_ = nullptr;
+  SqlConnection connection_;
 };
 
 }  // namespace freshet::checker

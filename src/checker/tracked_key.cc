@@ -6,15 +6,15 @@
 namespace freshet::checker {
 
 void TrackedKey::begin(Operation& operation) {
-  if (family_ == Family::registers) logs_[operation.client].floor = values_.version_floor();
+  if (has_unique_values()) logs_[operation.client].floor = values_.version_floor();
   operation.invoked_ns = base::now();
-  if (family_ == Family::registers && !is_read(operation)) values_.write_begins(operation);
+  if (has_unique_values() && !is_read(operation)) values_.write_begins(operation);
 }
 
 std::optional<ValueViolation> TrackedKey::end(Operation operation) {
   Log& log = logs_[operation.client];
   std::optional<ValueViolation> violation;
-  if (family_ == Family::registers) violation = values_.ended(operation, log.floor);
+  if (has_unique_values()) violation = values_.ended(with_slack(operation), log.floor);
   if (operation.outcome == Outcome::unknown) unknown_.fetch_add(1, std::memory_order_relaxed);
   if (operation.outcome != Outcome::failed) log.operations.push_back(std::move(operation));
   return violation;

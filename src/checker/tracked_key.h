@@ -13,8 +13,9 @@
 
 namespace freshet::checker {
 
-// What kinds of operations a key sees. Only registers have unique values; counters and texts are left to the search.
-enum class Family : std::uint8_t { registers, counter, text };
+// What kinds of operations a key sees. Registers and pairs have unique values; counters and texts are left to the search.
+// A pair is a register that two rows hold: they are only ever written together.
+enum class Family : std::uint8_t { registers, counter, text, pair };
 
 // A key is retired, judged and replaced by a fresh one after so many operations, or so many unknown outcomes (each of them
 // makes the search wider): memory stays bounded however long the load runs.
@@ -44,6 +45,8 @@ class TrackedKey {
   std::vector<Operation> take_history();
 
  private:
+  bool has_unique_values() const { return family_ == Family::registers || family_ == Family::pair; }
+
   struct alignas(64) Log {
     std::uint64_t floor = 0;  // Of the operation in flight.
     std::vector<Operation> operations;

@@ -19,9 +19,17 @@ int run_check(Arguments arguments) {
       ->check(CLI::Range(1, checker::kKeysMax))->capture_default_str();
   app.add_option("--clients", options.clients, "connections")
       ->check(CLI::Range(1, checker::kClientsMax))->capture_default_str();
-  app.add_option("--via-sql", options.via_sql, "read by SQL as well, in the same history")->type_name("postgres://…");
-  app.add_option("--sql-clients", options.sql_clients, "connections that read by SQL")
+  app.add_option("--via-sql", options.via_sql, "read by SQL as well, in the same history; with --rows, write too")
+      ->type_name("postgres://…");
+  app.add_option("--sql-clients", options.sql_clients, "connections that speak SQL")
       ->check(CLI::Range(1, checker::kClientsMax))->capture_default_str();
+  app.add_option("--rows", options.rows, "check rows of this guarded collection instead of keys and values")
+      ->type_name("COLLECTION");
+  app.add_option("--table", options.table, "the collection's table; called as the collection if not given")
+      ->type_name("[SCHEMA.]NAME");
+  app.add_flag("--exclusive-writer", options.exclusive_writer, "that table is not sealed: it accepts every write");
+  app.add_option("--stale-ms", options.stale_ms, "and the target notices such writes: reads may be so much older")
+      ->check(CLI::Range(0.0, checker::kStaleMsMax));
   app.add_flag("--self-test", options.self_test, "check the checkers: corrupted histories must be rejected");
   app.add_flag("--json", options.json, "one JSON object instead of prose");
   app.add_option("--seed", options.seed, "of the workload; 0: drawn, and printed")->capture_default_str();
