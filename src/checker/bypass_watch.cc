@@ -17,9 +17,9 @@ std::uint64_t count_of(const client::Reply& stats, std::string_view name) {
 
 }  // namespace
 
-BypassWatch::BypassWatch(client::Target target, std::string password, bool awaited)
+BypassWatch::BypassWatch(client::Target target, std::string password, const std::string& collection)
     : connection_(std::move(target), std::move(password), kCallPatience) {
-  const base::Nanoseconds end = base::now() + (awaited ? kWatchPatience : 0);
+  const base::Nanoseconds end = base::now() + (is_followed(collection) ? kWatchPatience : 0);
   Counters counters = ask();
   while (!counters.watching && base::now() < end) {
     unheard_.stop.wait_until(base::now() + kPause);
@@ -27,6 +27,12 @@ BypassWatch::BypassWatch(client::Target target, std::string password, bool await
   }
   watches_ = counters.watching;
   before_ = counters.transactions;
+}
+
+bool BypassWatch::is_followed(const std::string& collection) {
+  if (!connection_.ensure(unheard_)) return false;
+  const auto explained = connection_->call({"FRESHET.EXPLAIN", collection + ":freshet-check"}, base::now() + kCallPatience);
+  return explained && explained->find("watched") != nullptr;
 }
 
 BypassWatch::Counters BypassWatch::ask() {

@@ -11,8 +11,8 @@ namespace freshet::checker {
 
 class BypassWatch {
  public:
-  // `awaited`: waits for a named time until the target watches. It begins some moments after it serves.
-  BypassWatch(client::Target target, std::string password, bool awaited);
+  // If the collection is followed it waits, for a named time, until the target watches: some moments after it serves.
+  BypassWatch(client::Target target, std::string password, const std::string& collection);
 
   // Whether the target watched when the load began.
   bool watches() const { return watches_; }
@@ -25,6 +25,7 @@ class BypassWatch {
     std::uint64_t transactions = 0;
   };
   Counters ask();
+  bool is_followed(const std::string& collection);
 
   Findings unheard_;  // Its errors are not the load's.
   Reconnecting connection_;

@@ -54,7 +54,10 @@ class Cleaner {
   // Gives how many stay behind: their names say where they came from.
   std::size_t finish() {
     const base::Nanoseconds end = base::now() + kCleanupPatience;
-    while (!left_.empty() && base::now() < end) std::erase_if(left_, [&](const std::string& key) { return remove(key); });
+    const auto in_time = [end] { return base::now() < end; };
+    while (!left_.empty() && in_time()) {
+      std::erase_if(left_, [&](const std::string& key) { return in_time() && remove(key); });
+    }
     return left_.size();
   }
 
@@ -128,7 +131,7 @@ class Load {
 
   void run(LoadReport& report) {
     std::optional<BypassWatch> watch;
-    if (!options_.rows.empty()) watch.emplace(target_, options_.password, options_.stale_ms > 0);
+    if (!options_.rows.empty()) watch.emplace(target_, options_.password, options_.rows);
     const base::Nanoseconds start = base::now();
     std::vector<std::thread> threads;
     for (int number = 0; number < options_.clients; ++number) threads.push_back(start_client(number));

@@ -61,7 +61,8 @@ std::vector<std::string> RowSqlClient::rows_of_all(const std::vector<Part>& part
 }
 
 bool RowSqlClient::succeeds(const SqlAnswer& answer) {
-  if (!answer.ok()) load_.findings.count_error("SQL " + answer.state() + ": " + answer.message());
+  // Counted by its SQLSTATE.
+  if (!answer.ok()) load_.findings.count_error("SQL-" + answer.state() + " " + answer.message());
   return answer.ok();
 }
 

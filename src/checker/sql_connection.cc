@@ -72,6 +72,8 @@ Result<void> SqlConnection::open() {
   const std::array<const char*, 6> values{kConnectSeconds, kSilenceMs, "freshet check", kStatementLimit, url_.c_str(),
                                           nullptr};
   connection_ = PQconnectdbParams(names.data(), values.data(), 1);
+  // What a server says while it goes away is nobody's answer.
+  if (connection_ != nullptr) PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
   if (is_open()) return {};
   return Error::of(ErrorCode::unavailable, "cannot connect by SQL: " + first_line(PQerrorMessage(connection_)),
                    "see that --via-sql names the database behind the target");

@@ -6,7 +6,7 @@ contention for that to mean something.
 usage: check_test.py SOURCE FOLDER_OF_FRESHET self-test
        check_test.py SOURCE FOLDER_OF_FRESHET embedded|postgres|rows SECONDS
        check_test.py SOURCE FOLDER_OF_FRESHET faults|rows-faults SECONDS SECONDS_BETWEEN_FAULTS
-       check_test.py SOURCE FOLDER_OF_FRESHET rows-unsealed|rows-watched|rows-unwatched|rows-refused SECONDS
+       check_test.py SOURCE FOLDER_OF_FRESHET rows-unsealed|rows-followed|rows-watched|rows-unwatched|rows-refused SECONDS
 
 The kinds in the last line have the tool say what is wrong with a table, or look at one that others may write to.
 """
@@ -31,11 +31,12 @@ name = "checked"
 table = "checked"
 writes = "guarded"
 """
+FOLLOWED = ROWS + "follow = true\n"
 UNSEALED = ROWS + "exclusive_writer = true\n"
 WATCHED = UNSEALED + "follow = true\n"
 TABLE = "CREATE TABLE checked (key text PRIMARY KEY, value text, n bigint)"
 # Rows enough that most are left alone for longer than a read may be old.
-SPARSE = ["--exclusive-writer", "--keys", "512", "--stale-ms"]
+SPARSE = ["--exclusive-writer", "--keys", "256", "--stale-ms"]
 
 
 class Postgres:
@@ -181,6 +182,8 @@ def run(bench, kind, between):
         expect_exit(bench.check_rows(ROWS, seconds_between_faults=between), 0, "no violation", " refused, 0 accepted")
     elif kind == "rows-unsealed":
         expect_exit(bench.check_rows(UNSEALED), 1, "the table checked is not sealed: it accepted", "not linearizable")
+    elif kind == "rows-followed":
+        expect_exit(bench.check_rows(FOLLOWED), 0, "no violation", " refused, 0 accepted, 0 noticed")
     elif kind == "rows-watched":
         done = bench.check_rows(WATCHED, *SPARSE, "1000")
         expect_exit(done, 0, "no violation", "SQL past the guard: 0 refused", "noticed")

@@ -27,7 +27,9 @@ using checker::CheckOptions;
 using checker::LoadReport;
 using consistency::Protections;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using testing::DelayedStorage;
 using testing::Delays;
 using testing::TemporaryPostgres;
@@ -159,9 +161,12 @@ INSTANTIATE_TEST_SUITE_P(Rows, WithoutAProtection,
 TEST(CheckedRows, a_disabled_seal_is_found) {
   const Node node({});
   TemporaryPostgres::run(node.url, "ALTER TABLE checked DISABLE TRIGGER freshet_seal");
-  const LoadReport report = run_load(node.check_with());
-  EXPECT_TRUE(report.violated());
-  EXPECT_THAT(all_of(report), HasSubstr("the table checked is not sealed: it accepted"));
+  CheckOptions options = node.check_with();
+  options.json = true;
+  std::ostringstream out;
+  EXPECT_EQ(run_check(options, out), checker::kExitViolation);
+  EXPECT_THAT(out.str(), AllOf(StartsWith("{\"verdict\":\"violation\","), HasSubstr("\"rows\":{\"command_writes\":"),
+                               HasSubstr("the table checked is not sealed: it accepted"), EndsWith("}\n")));
 }
 
 // What the operator is told before anything is written.
