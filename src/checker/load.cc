@@ -45,10 +45,11 @@ class Cleaner {
   Cleaner(client::Target target, std::string password, base::Nanoseconds deadline)
       : deadline_(deadline), connection_(std::move(target), std::move(password), deadline) {}
 
-  // Those that cannot be removed now are tried again by finish().
-  void forget(std::vector<std::string> keys) {
-    for (std::string& key : keys) {
-      if (!remove(key)) left_.push_back(std::move(key));
+  // Those that cannot be removed now are tried again by finish(); so are those which a write that is still waiting at the
+  // target, for its rows or its guard, may bring back.
+  void forget(const TrackedKey& key) {
+    for (std::string& row : rows_of(key)) {
+      if (!remove(row) || key.has_unknown()) left_.push_back(std::move(row));
     }
   }
   // Gives how many stay behind: their names say where they came from.
@@ -120,7 +121,7 @@ class Load {
         target_(std::move(target)),
         table_(std::move(table)),
         cleaner_(target_, options.password, options.call_deadline),
-        judge_({}, [this] { findings_.stop.request(); }, [this](const TrackedKey& key) { cleaner_.forget(rows_of(key)); }),
+        judge_({}, [this] { findings_.stop.request(); }, [this](const TrackedKey& key) { cleaner_.forget(key); }),
         keys_(prefix_of(options), families_of(options), options.keys,
               static_cast<std::size_t>(options.clients + sql_clients()), judge_),
         rows_{keys_, findings_, tally_, static_cast<base::Nanoseconds>(options.stale_ms * base::kMillisecond)},

@@ -36,6 +36,9 @@ class TrackedKey {
            admitted_.fetch_add(1, std::memory_order_relaxed) < kOperationsPerKey;
   }
 
+  // A write of unknown outcome may yet take effect.
+  bool has_unknown() const { return unknown_.load(std::memory_order_relaxed) > 0; }
+
   // Around each operation, on its client's thread: begin() stamps the invocation and announces a write, end() stamps nothing
   // (returned_ns is the caller's), judges, and records. end() gives what the online checker finds.
   void begin(Operation& operation);
