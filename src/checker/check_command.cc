@@ -7,8 +7,8 @@
 
 #include "base/text.h"
 #include "checker/load.h"
-#include "checker/row_tally.h"
-#include "checker/selftest.h"
+#include "checker/rows/row_tally.h"
+#include "checker/history/selftest.h"
 
 namespace freshet::checker {
 namespace {

@@ -5,10 +5,10 @@
 
 #include <thread>
 
-#include "checker/bypass_watch.h"
-#include "checker/row_client.h"
-#include "checker/row_sql_client.h"
-#include "checker/sql_reader.h"
+#include "checker/rows/bypass_watch.h"
+#include "checker/rows/row_client.h"
+#include "checker/rows/row_sql_client.h"
+#include "checker/clients/sql_reader.h"
 
 namespace freshet::checker {
 namespace {

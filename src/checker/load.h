@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "checker/check_command.h"
-#include "checker/judge.h"
-#include "checker/load_client.h"
+#include "checker/history/judge.h"
+#include "checker/clients/load_client.h"
 
 namespace freshet::checker {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "checker/judge.h"
+#include "checker/history/judge.h"
 
 namespace freshet::cli {
 namespace {

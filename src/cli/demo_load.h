@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "checker/value_history.h"
+#include "checker/history/value_history.h"
 #include "cli/demo_data.h"
 #include "cli/demo_screen.h"
 #include "client/connection.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "checker/judge.h"
+#include "checker/history/judge.h"
 #include "cli/demo_load.h"
 
 namespace freshet::cli {

@@ -259,8 +259,8 @@ class Storage {
     done(Error::of(ErrorCode::unsupported, "this storage has no writers of its own"));
   }
 
-  // The tables whose rows are read and written here beside the key-value pairs, as they are now; null: none. Every answer is
-  // valid as long as the storage.
+  // The tables whose rows are read and written here beside the key-value pairs, as they are now; null: there are none, and
+  // will be none. Every answer is valid as long as the storage.
   virtual const RowCollections* rows() const { return nullptr; }
 
   // Guarded tables while the storage runs. These block, for as long as other writers of the tables do; one call at a time.

@@ -7,7 +7,7 @@
 
 #include "cache/composed_engine.h"
 #include "cache/transaction.h"
-#include "checker/judge.h"
+#include "checker/history/judge.h"
 #include "fleet.h"
 #include "held_storage.h"
 #include "recorded_client.h"

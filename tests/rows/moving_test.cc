@@ -147,6 +147,22 @@ class Moving : public ::testing::Test {
 
 constexpr auto kAddOne = "UPDATE counters SET n = n + 1 WHERE id = 1";
 
+// Whose writers are to use the recipe can use it before.
+TEST_F(Moving, writers_may_ask_before_the_table_is_guarded) {
+  Node node(url_, false);
+  node.wait_until_ready();
+  SqlSession session(url_);
+  for (const bool guarded : {false, true}) {
+    EXPECT_EQ(node.move(spec_of(guarded)), guarded ? "counters is guarded now" : "nothing");
+    session.run("BEGIN");
+    const auto passed = session.run("SELECT freshet.pass('counters:1')");
+    EXPECT_TRUE(passed.ok) << passed.message;
+    EXPECT_TRUE(session.run(kAddOne).ok);
+    EXPECT_TRUE(session.run("COMMIT").ok);
+    EXPECT_EQ(node.value(1), guarded ? 2 : 1);
+  }
+}
+
 TEST_F(Moving, from_observed_to_guarded_and_back) {
   Node node(url_, false);
   node.wait_until_ready();

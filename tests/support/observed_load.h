@@ -19,7 +19,7 @@
 #include "base/random.h"
 #include "base/slot.h"
 #include "cache/engine.h"
-#include "checker/judge.h"
+#include "checker/history/judge.h"
 #include "load_session.h"
 
 namespace freshet::testing {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "cache/engine.h"
-#include "checker/history.h"
+#include "checker/history/history.h"
 
 namespace freshet::testing {
 

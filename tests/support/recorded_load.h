@@ -12,7 +12,7 @@
 
 #include "base/random.h"
 #include "cache/engine.h"
-#include "checker/judge.h"
+#include "checker/history/judge.h"
 #include "recorded_client.h"
 
 namespace freshet::testing {

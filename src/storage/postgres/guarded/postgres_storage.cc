@@ -296,8 +296,7 @@ PostgresStorage::PostgresStorage(const PostgresOptions& options, RowPlans rows)
 PostgresStorage::~PostgresStorage() = default;
 
 const RowCollections* PostgresStorage::rows() const {
-  const auto& plans = rows_.now();
-  return plans.empty() ? nullptr : &plans.collections();
+  return lanes_->options().rows.empty() ? nullptr : &rows_.now().collections();
 }
 
 Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) {

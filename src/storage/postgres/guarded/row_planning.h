@@ -22,8 +22,8 @@ struct PlannedRows {
 Result<PlannedRows> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
                                  const LeaseClaim& claim);
 
-// Takes away the seal that was made for the collection, if its table has it: nobody serves its rows as guarded ones any more.
-// Errors: as ensure_unsealed().
+// Takes away the seal that was made for the collection, if its table has it: nobody serves its rows as guarded ones any
+// more. Errors: as ensure_unsealed().
 Result<void> unseal(const PostgresOptions& options, const CollectionSpec& spec, const LeaseClaim& claim);
 
 }  // namespace freshet::storage::postgres
