@@ -1,11 +1,11 @@
 #!/bin/bash
 # Runs guarded_rows_bench against a PostgreSQL and a `freshet serve` of its own; both end with it.
 #
-#   bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds]]]
+#   bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds [pair]]]]
 set -euo pipefail
 
 readonly HERE="$(cd "$(dirname "$0")/.." && pwd)"
-readonly BUILD="${1:?usage: bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds]]]}"
+readonly BUILD="${1:?usage: bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds [pair]]]]}"
 shift
 readonly PORT="${FRESHET_BENCH_PORT:-17391}"
 work="$(mktemp -d)"
@@ -38,4 +38,5 @@ writes = "guarded"
 TOML
 "$BUILD/freshet" serve --config "$work/freshet.toml" > "$work/log" 2>&1 &
 server=$!
-"$BUILD/bench/guarded_rows_bench" "$url" "127.0.0.1:$PORT" "$@" || { cat "$work/log" >&2; exit 1; }
+postmaster="$(head -1 "$work/postgres/data/postmaster.pid")"
+"$BUILD/bench/guarded_rows_bench" "$url" "127.0.0.1:$PORT" "$server" "$postmaster" "$@" || { cat "$work/log" >&2; exit 1; }

@@ -4,9 +4,10 @@
 //   transaction  ten UPDATEs of ten rows between BEGIN and COMMIT, pipelined, and ten HSETs between MULTI and EXEC;
 //   hit          GET of a value of freshet.kv, and HGET of a column of a guarded row, both from memory;
 //   field        HGET of a field of a hash of freshet.kv, and HGET of a column of a guarded row, likewise.
-// Prints rates and ratios.
+// Prints rates and ratios, and the processor time that a request takes of the clients, of freshet serve and of PostgreSQL:
+// that is comparable from run to run where other programs share the processors, too.
 //
-//   bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds]]]
+//   bench/guarded_rows.sh BUILD_DIRECTORY [clients [seconds [rounds [pair]]]]
 //
 // Each client has one request outstanding, or one pipeline of a transaction. One thread for all of them. May use client,
 // load and storage/postgres.
@@ -28,6 +29,7 @@
 #include "client/connection.h"
 #include "load/reply_skimmer.h"
 #include "median.h"
+#include "process_cpu.h"
 #include "protocol/reply.h"
 #include "storage/postgres/libpq.h"
 
@@ -53,9 +55,12 @@ constexpr base::Nanoseconds kStartLimit = 30 * base::kSecond;
 struct Settings {
   std::string url;
   std::string address;
+  int server = 0;          // Their processes: freshet serve,
+  int postmaster = 0;      // and PostgreSQL's.
   int clients = 64;
   double seconds = 2;
   int rounds = 5;
+  std::string pair;        // The only one to be run; empty: all.
 };
 
 // Of distinct rows, ascending: plain clients would run into deadlocks otherwise.
@@ -242,12 +247,51 @@ void add_exec(base::Random& random, std::string& text) {
   add(text, {"EXEC"});
 }
 
+// Requests a second, and the microseconds of processor time that one takes.
+struct Measured {
+  double rate = 0;
+  double clients = 0;
+  double server = 0;
+  double postgres = 0;
+
+  std::string costs() const {
+    return fmt::format("clients {:.0f}, server {:.0f}, PostgreSQL {:.0f}", clients, server, postgres);
+  }
+};
+
+Measured measure(const Settings& settings, Clients& clients) {
+  const auto now = [&] {
+    return std::array{cpu_seconds_of(getpid()), cpu_seconds_of(settings.server), cpu_seconds_of_family(settings.postmaster)};
+  };
+  const auto before = now();
+  const auto begun = base::now();
+  Measured measured;
+  measured.rate = clients.run(settings.seconds);
+  const auto requests = measured.rate * static_cast<double>(base::now() - begun) / base::kSecond;
+  const auto after = now();
+  const auto cost = [&](std::size_t place) { return (after[place] - before[place]) * 1e6 / requests; };
+  measured.clients = cost(0);
+  measured.server = cost(1);
+  measured.postgres = cost(2);
+  return measured;
+}
+
+Measured median_of(const std::vector<Measured>& all) {
+  const auto of = [&](double Measured::* member) {
+    std::vector<double> values;
+    for (const auto& each : all) values.push_back(each.*member);
+    return median(values);
+  };
+  return {of(&Measured::rate), of(&Measured::clients), of(&Measured::server), of(&Measured::postgres)};
+}
+
 struct Pair {
   const char* name;
   std::unique_ptr<Clients> plain;
   std::unique_ptr<Clients> through;
-  std::vector<double> plain_rates;
-  std::vector<double> ratios;
+  std::vector<Measured> plain_runs = {};
+  std::vector<Measured> through_runs = {};
+  std::vector<double> ratios = {};
 };
 
 // A server that has just been started: until it answers, and holds all that is to be hit.
@@ -284,32 +328,57 @@ std::unique_ptr<Clients> hits(const Settings& settings, const char* command, con
   });
 }
 
+std::vector<Pair> make_pairs(const Settings& settings) {
+  std::vector<Pair> pairs;
+  const auto add = [&](const char* name, auto make_plain, auto make_through) {
+    if (settings.pair.empty() || settings.pair == name) pairs.push_back({name, make_plain(), make_through()});
+  };
+  const auto plain = [&](int updates) {
+    return [&settings, updates] { return std::make_unique<PlainClients>(settings, updates); };
+  };
+  const auto through = [&](int answers, RedisClients::Request request) {
+    return [&settings, answers, request] {
+      return std::make_unique<RedisClients>(settings, settings.clients, answers, request);
+    };
+  };
+  const auto in_memory = [&](const char* command, const char* collection, const char* column) {
+    return [&settings, command, collection, column] { return hits(settings, command, collection, column); };
+  };
+  add("update", plain(1), through(1, std::bind_front(add_hsets, 1)));
+  add("transaction", plain(kWritesOfOne), through(kWritesOfOne + 2, add_exec));
+  add("hit", in_memory("GET", "kv", nullptr), in_memory("HGET", "users", "visits"));
+  add("field", in_memory("HGET", "hash", "visits"), in_memory("HGET", "users", "visits"));
+  if (pairs.empty()) fail(fmt::format("there is no pair '{}'", settings.pair));
+  return pairs;
+}
+
+// The order turns from round to round: none always runs after the other.
+void run_round(const Settings& settings, int round, Pair& pair) {
+  const bool plain_first = round % 2 == 0;
+  Measured plain;
+  if (plain_first) plain = measure(settings, *pair.plain);
+  const auto through = measure(settings, *pair.through);
+  if (!plain_first) plain = measure(settings, *pair.plain);
+  if (round == 0) return;  // Caches and plans are cold.
+  pair.plain_runs.push_back(plain);
+  pair.through_runs.push_back(through);
+  pair.ratios.push_back(through.rate / plain.rate);
+  fmt::print("round {}, {}: plain {:.0f}/s, through Freshet {:.0f}/s, ratio {:.3f}\n", round, pair.name, plain.rate,
+             through.rate, pair.ratios.back());
+}
+
 int main_of(const Settings& settings) {
   warm_up(settings);
-  std::vector<Pair> pairs;
-  pairs.push_back({"update", std::make_unique<PlainClients>(settings, 1),
-                   std::make_unique<RedisClients>(settings, settings.clients, 1, std::bind_front(add_hsets, 1)), {}, {}});
-  pairs.push_back({"transaction", std::make_unique<PlainClients>(settings, kWritesOfOne),
-                   std::make_unique<RedisClients>(settings, settings.clients, kWritesOfOne + 2, add_exec), {}, {}});
-  pairs.push_back({"hit", hits(settings, "GET", "kv", nullptr), hits(settings, "HGET", "users", "visits"), {}, {}});
-  pairs.push_back({"field", hits(settings, "HGET", "hash", "visits"), hits(settings, "HGET", "users", "visits"), {}, {}});
+  auto pairs = make_pairs(settings);
   for (int round = 0; round <= settings.rounds; ++round) {
-    for (auto& [name, plain, through, plain_rates, ratios] : pairs) {
-      // The order turns from round to round: none always runs after the other.
-      const bool plain_first = round % 2 == 0;
-      double rate = plain_first ? plain->run(settings.seconds) : 0;
-      const auto through_rate = through->run(settings.seconds);
-      if (!plain_first) rate = plain->run(settings.seconds);
-      if (round == 0) continue;  // Caches and plans are cold.
-      plain_rates.push_back(rate);
-      ratios.push_back(through_rate / rate);
-      fmt::print("round {}, {}: plain {:.0f}/s, through Freshet {:.0f}/s, ratio {:.3f}\n", round, name, rate, through_rate,
-                 ratios.back());
-    }
+    for (auto& pair : pairs) run_round(settings, round, pair);
   }
   for (const auto& pair : pairs) {
+    const auto plain = median_of(pair.plain_runs);
+    const auto through = median_of(pair.through_runs);
     fmt::print("{} clients, {}: ratio median {:.3f}, lowest {:.3f} (plain {:.0f}/s)\n", settings.clients, pair.name,
-               median(pair.ratios), *std::min_element(pair.ratios.begin(), pair.ratios.end()), median(pair.plain_rates));
+               median(pair.ratios), *std::min_element(pair.ratios.begin(), pair.ratios.end()), plain.rate);
+    fmt::print("  us of processor a request: plain: {}; through Freshet: {}\n", plain.costs(), through.costs());
   }
   return 0;
 }
@@ -318,12 +387,17 @@ int main_of(const Settings& settings) {
 }  // namespace freshet
 
 int main(int count, char** words) {
-  if (count < 3) freshet::fail("usage: guarded_rows_bench URL HOST:PORT [clients [seconds [rounds]]]");
+  if (count < 5) {
+    freshet::fail("usage: guarded_rows_bench URL HOST:PORT SERVER_PROCESS POSTMASTER [clients [seconds [rounds [pair]]]]");
+  }
   freshet::Settings settings;
   settings.url = words[1];
   settings.address = words[2];
-  if (count > 3) settings.clients = std::atoi(words[3]);
-  if (count > 4) settings.seconds = std::atof(words[4]);
-  if (count > 5) settings.rounds = std::atoi(words[5]);
+  settings.server = std::atoi(words[3]);
+  settings.postmaster = std::atoi(words[4]);
+  if (count > 5) settings.clients = std::atoi(words[5]);
+  if (count > 6) settings.seconds = std::atof(words[6]);
+  if (count > 7) settings.rounds = std::atoi(words[7]);
+  if (count > 8) settings.pair = words[8];
   return freshet::main_of(settings);
 }

@@ -17,6 +17,7 @@
 #include "cache/engine.h"
 #include "cache/transaction.h"
 #include "random_seed.h"
+#include "storage/postgres/options.h"
 #include "tcp_proxy.h"
 #include "temporary_postgres.h"
 #include "test_engine.h"
@@ -34,10 +35,12 @@ using testing::take;
 using testing::TcpProxy;
 using testing::TemporaryPostgres;
 
-constexpr int kAccounts = 6;
+constexpr unsigned kAccounts = 6;
 constexpr std::int64_t kMoney = 100;
 constexpr int kMovers = 4;
 constexpr int kMovesEach = 120;
+constexpr unsigned kManyAccounts = 200;
+constexpr int kManyMovers = 16;
 constexpr int kCounters = 4;
 constexpr int kAddsEach = 200;
 constexpr int kSqlEach = 60;
@@ -60,6 +63,7 @@ class RowsUnderFire : public ::testing::Test {
     cache::EngineOptions options;
     options.storage_url = TemporaryPostgres::shared().url_through(proxy_->port(), testing::database_of(url_));
     options.memory_bytes = 16 << 20;
+    options.storage_connections = connections_;
     storage::CollectionSpec spec;
     spec.name = table;
     spec.table = table;
@@ -72,10 +76,10 @@ class RowsUnderFire : public ::testing::Test {
     while (engine_->stats().slots_guarded != base::kSlots) std::this_thread::yield();
   }
   // Cuts every connection, again and again, until `done`.
-  void cut_until(const std::atomic<bool>& done) {
+  void cut_until(const std::atomic<bool>& done, int every = 40) {
     while (!done) {
       const int before = writes_;
-      while (!done && writes_ < before + 40) std::this_thread::yield();
+      while (!done && writes_ < before + every) std::this_thread::yield();
       proxy_->cut();
       ++cuts_;
     }
@@ -124,6 +128,7 @@ class RowsUnderFire : public ::testing::Test {
     return random_();
   }
 
+  int connections_ = cache::EngineOptions().storage_connections;
   std::mutex random_mutex_;
   std::mt19937 random_;
   std::string url_;
@@ -135,20 +140,22 @@ class RowsUnderFire : public ::testing::Test {
 
 // Money moves between accounts, computed from what the transactions have read. Whatever is cut, lost or unknown: it is all
 // or nothing, and nothing comes between the reading and the writing.
-TEST_F(RowsUnderFire, money_is_neither_made_nor_lost) {
-  open("accounts", fmt::format("CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0), "
-                               "moves int NOT NULL DEFAULT 0); INSERT INTO accounts SELECT i, {} FROM "
-                               "generate_series(1, {}) i",
-                               kMoney, kAccounts));
-  std::atomic<int> moved = 0, unknown = 0, failed = 0;
-  const auto move = [&] {
-    const auto from = 1 + draw() % kAccounts;
-    const auto to = 1 + (from + draw() % (kAccounts - 1)) % kAccounts;
-    const auto from_key = fmt::format("accounts:{}", from);
-    const auto to_key = fmt::format("accounts:{}", to);
+class MoneyUnderFire : public RowsUnderFire {
+ protected:
+  void open_accounts(unsigned accounts) {
+    accounts_ = accounts;
+    open("accounts", fmt::format("CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0), "
+                                 "moves int NOT NULL DEFAULT 0); INSERT INTO accounts SELECT i, {} FROM "
+                                 "generate_series(1, {}) i",
+                                 kMoney, accounts));
+    made_by_ = sql("SELECT min(xmin::text) FROM accounts");
+  }
+  void move() {
+    const auto from_key = fmt::format("accounts:{}", 1 + draw() % accounts_);
+    const auto to_key = fmt::format("accounts:{}", 1 + draw() % accounts_);
     if (from_key == to_key) return;
     auto transaction = begin({from_key, to_key});
-    if (!transaction) return void(++failed);
+    if (!transaction) return void(++failed_);
     const auto& readings = (*transaction)->readings();
     const auto have = column(readings.at(from_key), "balance");
     const auto amount = std::min<std::int64_t>(have, 1 + static_cast<std::int64_t>(draw() % 50));
@@ -158,27 +165,59 @@ TEST_F(RowsUnderFire, money_is_neither_made_nor_lost) {
         commit(**transaction, {change(from_key, {"balance", Cell::Kind::set, std::to_string(have - amount)}),
                                change(to_key, {"balance", Cell::Kind::set, std::to_string(other + amount)}),
                                change(to_key, {"moves", Cell::Kind::add, "1"})});
-    (reply ? moved : reply.error().code == ErrorCode::unknown_outcome ? unknown : failed) += 1;
-  };
-  std::atomic<bool> done = false;
-  std::thread cutter([&] { cut_until(done); });
-  std::vector<std::thread> movers;
-  for (int i = 0; i < kMovers; ++i) {
-    movers.emplace_back([&] {
-      for (int k = 0; k < kMovesEach; ++k) move();
-    });
+    (reply ? moved_ : reply.error().code == ErrorCode::unknown_outcome ? unknown_ : failed_) += 1;
   }
-  for (auto& mover : movers) mover.join();
-  done = true;
-  cutter.join();
-  EXPECT_EQ(sql("SELECT sum(balance) FROM accounts"), std::to_string(kMoney * kAccounts));
-  const auto moves = std::atoi(sql("SELECT sum(moves) FROM accounts").c_str());
-  EXPECT_GE(moves, moved) << "what was acknowledged is there";
-  EXPECT_LE(moves, moved + unknown) << "and nothing twice";
-  std::cerr << fmt::format("{} moved, {} of unknown outcome, {} failed, {} cuts\n", moved.load(), unknown.load(),
-                           failed.load(), cuts_.load());
-  EXPECT_GT(moved, kMovers * kMovesEach / 4);
-  EXPECT_GT(cuts_, 3);
+  // A transaction of one client's writes two rows: more of one transaction were written by several clients.
+  void look_for_company(const std::atomic<bool>& done) {
+    SqlSession session(url_);
+    const auto look = fmt::format("SELECT FROM accounts WHERE xmin::text <> '{}' GROUP BY xmin::text HAVING count(*) > 2",
+                                  made_by_);
+    while (!done) together_ += session.run(look).rows.empty() ? 0 : 1;
+  }
+  // Beside cuts, and looks at what travelled together.
+  void move_all(int movers_count, int cut_every) {
+    std::atomic<bool> done = false;
+    std::thread cutter([&] { cut_until(done, cut_every); });
+    std::thread watcher([&] { look_for_company(done); });
+    std::vector<std::thread> movers;
+    for (int i = 0; i < movers_count; ++i) {
+      movers.emplace_back([&] {
+        for (int k = 0; k < kMovesEach; ++k) move();
+      });
+    }
+    for (auto& mover : movers) mover.join();
+    done = true;
+    cutter.join();
+    watcher.join();
+    expect_nothing_lost();
+    std::cerr << fmt::format("{} moved, {} of unknown outcome, {} failed, {} cuts, {} looks showed company\n", moved_.load(),
+                             unknown_.load(), failed_.load(), cuts_.load(), together_.load());
+    EXPECT_GT(moved_, movers_count * kMovesEach / 4);
+    EXPECT_GT(cuts_, 3);
+  }
+  void expect_nothing_lost() {
+    EXPECT_EQ(sql("SELECT sum(balance) FROM accounts"), std::to_string(kMoney * accounts_));
+    const auto moves = std::atoi(sql("SELECT sum(moves) FROM accounts").c_str());
+    EXPECT_GE(moves, moved_) << "what was acknowledged is there";
+    EXPECT_LE(moves, moved_ + unknown_) << "and nothing twice";
+  }
+
+  unsigned accounts_ = 0;
+  std::string made_by_;
+  std::atomic<int> moved_ = 0, unknown_ = 0, failed_ = 0, together_ = 0;
+};
+
+TEST_F(MoneyUnderFire, money_is_neither_made_nor_lost) {
+  open_accounts(kAccounts);
+  move_all(kMovers, 40);
+}
+
+// More clients than connections, and rows enough that they seldom want the same: their transactions travel together.
+TEST_F(MoneyUnderFire, money_that_moves_together_is_neither_made_nor_lost) {
+  connections_ = storage::postgres::kConnectionsMin;
+  open_accounts(kManyAccounts);
+  move_all(kManyMovers, 200);
+  EXPECT_GT(together_, 0) << "inconclusive: each travelled alone";
 }
 
 // Each row counts. A read is at least what was acknowledged before it began, and at most what was asked for until it ended;

@@ -208,7 +208,7 @@ class PostgresStorage::Lanes {
                                   &statements::kWriteAll, &statements::kPassRow, &statements::kPassMany,
                                   &statements::kTellPassed, &statements::kSetConstraints},
                                  false)},
-        options_, rows_);
+        options_);
     guards_ = std::make_unique<Lane>(
         loop_, *deadlines_,
         Lane::Options{kGuardConnections, 1, kGuardQueueMax, SIZE_MAX / 2,

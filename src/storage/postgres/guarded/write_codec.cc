@@ -19,11 +19,6 @@ constexpr std::size_t kPutOverheadBytes = 256;
 
 std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
-// 0 would mean "never" to readers: the earliest deadline is the first millisecond.
-std::int64_t expiry_ms_of(const Expiry& expiry) {
-  return expiry.mode == Expiry::Mode::at ? std::max<std::int64_t>(expiry.ms, 1) : expiry.ms;
-}
-
 bool is_plain_put(const Mutation& mutation) {
   return mutation.kind == MutationKind::put && mutation.condition == Condition::none && !mutation.want_before &&
          mutation.value_kind == ValueKind::string && mutation.key.size() <= kPlainKeyBytesMax &&
@@ -93,6 +88,11 @@ Result<MutationOutcome> outcome_at(const Mutation& mutation, const PGresult* row
 }
 
 }  // namespace
+
+// 0 would mean "never" to readers: the earliest deadline is the first millisecond.
+std::int64_t expiry_ms_of(const Expiry& expiry) {
+  return expiry.mode == Expiry::Mode::at ? std::max<std::int64_t>(expiry.ms, 1) : expiry.ms;
+}
 
 void add_lock_class(Parameters& parameters, const PostgresOptions& options) {
   if (options.dialect == GuardDialect::advisory) {

@@ -36,6 +36,7 @@ Parameters encode_batch(const WriteRequest& request, const PostgresOptions& opti
 // One result a mutation, of its rows.
 WriteReply decode_batch(const std::vector<Mutation>& mutations, const PGresult* rows);
 void add_lock_class(Parameters& parameters, const PostgresOptions& options);
+std::int64_t expiry_ms_of(const Expiry& expiry);
 
 // Its keys, values and cells, and what is sent with each.
 std::size_t bytes_of(const WriteRequest& request);

@@ -1,6 +1,7 @@
 // Merging puts into statements, and telling each what became of it.
 #include "storage/postgres/guarded/write_lane.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -9,93 +10,131 @@
 namespace freshet::storage::postgres {
 namespace {
 
-bool is_row(const WriteCall& call) { return call.transaction && call.transaction->is_one_row(); }
+bool travels_with_rows(const WriteCall& call) { return call.transaction && call.transaction->may_travel(); }
 
 // What was sent before was refused in company: it travels alone from now on.
-bool may_merge(const WriteCall& call) { return (call.may_merge || is_row(call)) && call.attempts == 0; }
+bool may_merge(const WriteCall& call) { return (call.may_merge || travels_with_rows(call)) && call.attempts == 0; }
 
 const std::string& key_of(const WriteCall& call) { return call.request.mutations.front().key; }
+
+// What transactions that travel together come to.
+class Company {
+ public:
+  // False: this one would be too much, or has to do with one that is there. Its place among the others would show then.
+  bool takes(const WriteCall& call) {
+    const auto rows = call.transaction->rows();
+    auto statements = statements_;
+    statements.add(rows);
+    const bool fits = rows_ == 0 || (rows_ + rows.size() <= kMergedRowsMax && bytes_ + call.bytes <= kMergedBytesMax &&
+                                     statements.count() <= kMergedStatementsMax);
+    if (!fits || has_keys_of(call.request)) return false;
+    for (const auto& mutation : call.request.mutations) written_.insert(mutation.key);
+    for (const auto& checked : call.request.also) read_.insert(checked.key);
+    rows_ += rows.size();
+    bytes_ += call.bytes;
+    statements_ = std::move(statements);
+    return true;
+  }
+  bool is_full() const { return rows_ >= kMergedRowsMax; }
+
+ private:
+  bool has_keys_of(const WriteRequest& request) const {
+    return std::any_of(request.mutations.begin(), request.mutations.end(),
+                       [&](const Mutation& each) { return written_.contains(each.key) || read_.contains(each.key); }) ||
+           std::any_of(request.also.begin(), request.also.end(),
+                       [&](const CheckedKey& each) { return written_.contains(each.key); });
+  }
+
+  std::unordered_set<std::string_view> written_;
+  std::unordered_set<std::string_view> read_;
+  StatementCount statements_;
+  std::size_t rows_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace
 
 std::size_t WriteLane::in_flight_max() const {
-  return may_merge(static_cast<const WriteCall&>(*first())) ? kPutsInFlightMax : Lane::in_flight_max();
+  const auto& call = static_cast<const WriteCall&>(*first());
+  if (!may_merge(call)) return Lane::in_flight_max();
+  return call.transaction ? kRowsInFlightMax : kPutsInFlightMax;
 }
 
 void WriteLane::dispatch(Connection& connection) {
-  auto batch = may_merge(static_cast<const WriteCall&>(*first()))
-                   ? gather()
-                   : Batch{std::static_pointer_cast<WriteCall>(Lane::take())};
-  if (batch.size() > 1) {
-    return is_row(*batch.front()) ? send_rows(std::move(batch), connection) : send_merged(std::move(batch), connection);
-  }
-  if (batch.front()->transaction) return send_transaction(batch.front(), connection);
-  auto& call = *batch.front();
-  if (call.may_merge) encode_put(call, storage_options_);
-  send(batch.front(), connection);
+  const auto& begins = static_cast<const WriteCall&>(*first());
+  if (!may_merge(begins)) return send_alone(std::static_pointer_cast<WriteCall>(Lane::take()), connection);
+  auto batch = begins.transaction ? gather_transactions() : gather_puts();
+  if (batch.size() == 1) return send_alone(batch.front(), connection);
+  batch.front()->transaction ? send_transactions(std::move(batch), connection) : send_merged(std::move(batch), connection);
 }
 
-// Two puts of one key never travel together: neither would be the later one. Nor do puts and rows.
-WriteLane::Batch WriteLane::gather() {
-  const auto& begins = static_cast<const WriteCall&>(*first());
-  const bool rows = is_row(begins);
-  bool alike = true;  // One statement will do for all.
+void WriteLane::send_alone(const WriteCallPointer& call, Connection& connection) {
+  if (call->transaction) return send_transaction(call, connection);
+  if (call->may_merge) encode_put(*call, storage_options_);
+  send(call, connection);
+}
+
+// Two puts of one key never travel together: neither would be the later one.
+WriteLane::Batch WriteLane::gather_puts() {
   std::unordered_set<std::string_view> keys;
   std::size_t bytes = 0;
   std::size_t looked = 0;
   Batch batch;
-  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax &&
-                                    batch.size() < (rows && !alike ? kMergedRowsMax : kMergedPutsMax); ++looked) {
+  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && batch.size() < kMergedPutsMax;
+       ++looked) {
     const auto call = std::static_pointer_cast<WriteCall>(*next++);
-    const bool fits =
-        batch.empty() || (may_merge(*call) && is_row(*call) == rows && bytes + call->bytes <= kMergedBytesMax);
+    const bool fits = batch.empty() || (may_merge(*call) && !call->transaction && bytes + call->bytes <= kMergedBytesMax);
     if (!fits || !keys.insert(key_of(*call)).second) continue;
     bytes += call->bytes;
-    if (rows && !batch.empty()) alike = alike && call->transaction->is_alike(*batch.front()->transaction);
     take(call);
     batch.push_back(call);
   }
   return batch;
 }
 
-struct WriteLane::MergedRows {
-  Batch calls;
-  WriteRequest request;  // All their mutations.
-  std::unique_ptr<WriteTransaction> transaction;
-};
+WriteLane::Batch WriteLane::gather_transactions() {
+  Company company;
+  std::size_t looked = 0;
+  Batch batch;
+  for (auto next = queue().begin(); next != queue().end() && looked < kMergeLookMax && !company.is_full(); ++looked) {
+    const auto call = std::static_pointer_cast<WriteCall>(*next++);
+    if (!may_merge(*call) || !call->transaction || !company.takes(*call)) continue;
+    take(call);
+    batch.push_back(call);
+  }
+  return batch;
+}
 
-void WriteLane::send_rows(Batch batch, Connection& connection) {
-  auto merged = std::make_shared<MergedRows>();
+void WriteLane::send_transactions(Batch batch, Connection& connection) {
+  std::vector<WriteTransaction*> transactions;
   for (const auto& call : batch) {
     call->connection = &connection;
-    merged->request.mutations.push_back(call->request.mutations.front());
+    transactions.push_back(call->transaction.get());
   }
-  merged->calls = std::move(batch);
-  merged->transaction = WriteTransaction::make_merged(merged->request, rows_.now());
-  connection.send(merged->transaction->steps(storage_options_), [this, merged, &connection](Reply reply) {
-    on_rows(*merged, connection, std::move(reply));
+  const auto merged = std::make_shared<MergedTransactions>(std::move(transactions));
+  connection.send(merged->steps(storage_options_), [this, merged, batch = std::move(batch), &connection](Reply reply) {
+    on_transactions(batch, connection, std::move(reply));
     pump();
   });
 }
 
 // One whose row was not as expected goes again, alone, and the others are done. What the server refuses it refuses for all.
-void WriteLane::on_rows(const MergedRows& merged, Connection& connection, Reply reply) {
-  if (reply.error) return refuse_batch(merged.calls, connection, *reply.error);
+void WriteLane::on_transactions(const Batch& batch, Connection& connection, Reply reply) {
+  if (reply.error) return refuse_batch(batch, connection, *reply.error);
   if (!reply.rows) {
-    for (const auto& call : merged.calls) lose(call, reply.lost);
+    for (const auto& call : batch) lose(call, reply.lost);
     return;
   }
-  auto outcomes = merged.transaction->take_each(reply);
-  for (std::size_t i = merged.calls.size(); i-- > 0;) {
-    const auto& call = merged.calls[i];
-    if (call->state == Call::State::finished) continue;
-    if (!outcomes[i]) {
-      queue_again(call);
-      continue;
-    }
-    call->transaction_reply = WriteReply{std::move(*outcomes[i])};
-    finish(*call, {});
+  for (auto call = batch.rbegin(); call != batch.rend(); ++call) {
+    if ((*call)->state != Call::State::finished) take_reply(*call, reply);
   }
+}
+
+void WriteLane::take_reply(const WriteCallPointer& call, const Reply& reply) {
+  auto told = call->transaction->take(reply);
+  if (!told) return queue_again(call);
+  call->transaction_reply = std::move(told);
+  finish(*call, {});
 }
 
 void WriteLane::send_transaction(const WriteCallPointer& call, Connection& connection) {
@@ -110,16 +149,11 @@ void WriteLane::on_transaction(const WriteCallPointer& call, Connection& connect
   if (reply.error) judge_session(connection, *reply.error);
   if (!reply.rows && !reply.error) return lose(call, reply.lost);
   if (call->state == Call::State::finished) return;
-  std::optional<Result<WriteReply>> told;
-  if (reply.rows) {
-    told = call->transaction->take(reply);
-  } else if (auto refusal = call->transaction->take_error(reply)) {
-    told = std::move(refusal->tell);
-  } else {
-    return refuse(call, connection, *reply.error);
-  }
-  if (!told) return queue_again(call);
-  call->transaction_reply = std::move(told);
+  if (reply.rows) return take_reply(call, reply);
+  auto refusal = call->transaction->take_error(reply);
+  if (!refusal) return refuse(call, connection, *reply.error);
+  if (!refusal->tell) return queue_again(call);
+  call->transaction_reply = std::move(refusal->tell);
   finish(*call, {});
 }
 
