@@ -110,15 +110,6 @@ BEGIN
 END
 $$;
 
--- What a seal's triggers say of a row whose key has not passed in this transaction.
-CREATE OR REPLACE FUNCTION freshet.refuse_row(row_key text, table_name text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'freshet: % is sealed, and this transaction has not passed the guard of %', table_name, row_key
-    USING ERRCODE = 'FR005', HINT = 'Write the row through Freshet, or name its key where the guarded transaction begins.';
-END
-$$;
-
 CREATE OR REPLACE FUNCTION freshet.refuse_truncate() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -215,7 +215,36 @@ TEST_F(GuardedRows, the_writers_search_path_does_not_decide_what_the_seal_means)
   sql("CREATE SCHEMA mallory; CREATE FUNCTION mallory.strpos(text, text) RETURNS int LANGUAGE sql AS 'SELECT 1'; "
       "CREATE FUNCTION mallory.current_setting(text, boolean) RETURNS text LANGUAGE sql AS "
       "'SELECT pg_current_xact_id()::text || chr(31)'");
-  EXPECT_EQ(sql("SET search_path = mallory, pg_catalog, public; INSERT INTO users VALUES (1, 1)").substr(0, 5), "FR005");
+  for (const char* name : {">", "=", "<>"}) {
+    for (const char* type : {"int", "text"}) {
+      const bool is = *name != '<';
+      sql(fmt::format("CREATE OR REPLACE FUNCTION mallory.says_{2}({1}, {1}) RETURNS bool LANGUAGE sql AS 'SELECT {2}'; "
+                      "CREATE OPERATOR mallory.{0} (leftarg = {1}, rightarg = {1}, function = mallory.says_{2})",
+                      name, type, is));
+    }
+  }
+  sql("CREATE FUNCTION mallory.joined(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1'; "
+      "CREATE OPERATOR mallory.|| (leftarg = text, rightarg = text, function = mallory.joined)");
+  EXPECT_EQ(sql("SELECT count(*) FROM pg_operator WHERE oprnamespace = 'mallory'::regnamespace"), "7");
+  ASSERT_TRUE(write(change("users:2", {set("n", "1")})));
+  for (const char* statement : {"INSERT INTO users VALUES (1, 1)", "UPDATE users SET n = 2", "DELETE FROM users",
+                                "SELECT set_config('freshet.passed', pg_current_xact_id()::text || chr(31) || 'users:2' || "
+                                "chr(31), true); UPDATE users SET id = 3"}) {
+    EXPECT_EQ(sql(fmt::format("SET search_path = mallory, pg_catalog, public; {}", statement)).substr(0, 5), "FR005")
+        << statement;
+  }
+}
+
+// It runs with the writer's own rights.
+TEST_F(GuardedRows, the_seal_is_said_to_writers_without_rights_to_the_schema) {
+  make("CREATE TABLE users (id int PRIMARY KEY, n int); CREATE TABLE days (day date PRIMARY KEY, n int)",
+       {guarded("users", "users"), guarded("days", "days")});
+  sql("DROP ROLE IF EXISTS freshet_stranger; CREATE ROLE freshet_stranger; REVOKE ALL ON SCHEMA freshet FROM PUBLIC; "
+      "GRANT ALL ON users, days TO freshet_stranger");
+  EXPECT_EQ(sql("SET ROLE freshet_stranger; INSERT INTO users VALUES (1, 1)").substr(0, 5), "FR005");
+  const auto refused = sql("SET ROLE freshet_stranger; SET datestyle = 'German'; INSERT INTO days VALUES ('2000-01-02', 1)");
+  EXPECT_NE(refused.find("has not passed the guard of days:2000-01-02"), refused.npos) << refused;
+  sql("REVOKE ALL ON users, days FROM freshet_stranger; DROP ROLE freshet_stranger");
 }
 
 TEST_F(GuardedRows, versions_begin_above_what_the_column_holds) {

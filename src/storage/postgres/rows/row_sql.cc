@@ -14,6 +14,7 @@ using Form = RowStatement::Form;
 constexpr const char* kRow = "freshet_t";
 constexpr const char* kOld = "freshet_o";
 constexpr const char* kMany = "freshet_m";  // The parameters, a row for each row to be written.
+constexpr const char* kJoin = "OPERATOR(pg_catalog.||)";
 constexpr const char* kNextVersion = "pg_catalog.nextval('freshet.version')";
 
 std::string column_of(const std::string& row, const std::string& column) { return row + "." + column; }
@@ -211,7 +212,8 @@ class Writer {
 std::string canonical_sql(KeyForm form, const std::string& value) {
   switch (form) {
     case KeyForm::trim_scale: return fmt::format("pg_catalog.concat(pg_catalog.trim_scale({}))", value);
-    case KeyForm::positive_zero: return fmt::format("pg_catalog.concat(CASE WHEN {0} = 0 THEN 0 ELSE {0} END)", value);
+    case KeyForm::positive_zero:
+      return fmt::format("pg_catalog.concat(CASE WHEN {0} OPERATOR(pg_catalog.=) 0 THEN 0 ELSE {0} END)", value);
     case KeyForm::trim_blanks: return fmt::format("pg_catalog.rtrim(pg_catalog.concat({}), ' ')", value);
     case KeyForm::as_is: break;
   }
@@ -274,10 +276,10 @@ std::string row_key_sql(const RowText& text, const std::string& row) {
     auto value = canonical_sql(part.form, column_of(row, part.column_sql));
     if (text.parts.size() > 1 && !is_plain(part)) {
       // By their numbers: how a backslash in quotes is read is a setting of the session.
-      value = fmt::format("pg_catalog.replace(pg_catalog.replace({}, pg_catalog.chr(92), pg_catalog.chr(92) || "
-                          "pg_catalog.chr(92)), ':', pg_catalog.chr(92) || ':')", value);
+      value = fmt::format("pg_catalog.replace(pg_catalog.replace({0}, pg_catalog.chr(92), pg_catalog.chr(92) {1} "
+                          "pg_catalog.chr(92)), ':', pg_catalog.chr(92) {1} ':')", value, kJoin);
     }
-    key += fmt::format(" || {}{}", i == 0 ? "" : "':' || ", value);
+    key += fmt::format(" {0} {1}{2}", kJoin, i == 0 ? "" : fmt::format("':' {} ", kJoin), value);
   }
   return key;
 }
@@ -285,7 +287,7 @@ std::string row_key_sql(const RowText& text, const std::string& row) {
 std::string passed_key_sql(const RowText& text, const std::string& row) {
   const auto key = row_key_sql(text, row);
   if (std::all_of(text.parts.begin(), text.parts.end(), is_plain)) return key;
-  return fmt::format("replace(replace({}, E'\\x1e', E'\\x1e0'), E'\\x1f', E'\\x1e1')", key);
+  return fmt::format("pg_catalog.replace(pg_catalog.replace({}, E'\\x1e', E'\\x1e0'), E'\\x1f', E'\\x1e1')", key);
 }
 
 }  // namespace freshet::storage::postgres

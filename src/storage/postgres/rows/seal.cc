@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -36,52 +37,71 @@ std::string version_name(const RowText& text) { return fmt::format("version_{:01
 std::string seal_function(const RowText& text) { return "freshet." + seal_name(text); }
 std::string version_function(const RowText& text) { return "freshet." + version_name(text); }
 
-std::string key_columns(const RowText& text, const char* row) {
-  std::string columns;
-  for (const auto& part : text.parts) columns += fmt::format("{}{}.{}", columns.empty() ? "" : ", ", row, part.column_sql);
-  return columns;
+// Whether the texts of the key's columns depend on the session's settings.
+bool depends_on_settings(const RowText& text) {
+  return std::any_of(text.parts.begin(), text.parts.end(), [](const auto& part) { return !has_one_text(part.plain_type); });
 }
 
 // Whether the key is among those that passed in this transaction; not true if the setting is another one's, or none. It is
-// written out twice: calling a function for it would cost more than the rest of the trigger.
+// written out: calling a function for it would cost more than the rest of the trigger.
 std::string has_passed(const std::string& key) {
-  return fmt::format("(strpos(current_setting('freshet.passed', true), E'\\x1f' || {} || E'\\x1f') > 0 AND starts_with("
-                     "current_setting('freshet.passed', true), pg_current_xact_id()::text || E'\\x1f')) IS TRUE", key);
+  return fmt::format(
+      "(pg_catalog.strpos(pg_catalog.current_setting('freshet.passed', true), E'\\x1f' {0} {1} {0} E'\\x1f') "
+      "OPERATOR(pg_catalog.>) 0 AND pg_catalog.starts_with(pg_catalog.current_setting('freshet.passed', true), "
+      "pg_catalog.pg_current_xact_id()::pg_catalog.text {0} E'\\x1f')) IS TRUE", "OPERATOR(pg_catalog.||)", key);
 }
 
+// An update that leaves the key what it was. Types whose text is always the same one are PostgreSQL's own, and so is their
+// equality; of others the texts are compared.
+std::string same_key(const RowText& text) {
+  if (depends_on_settings(text)) {
+    return fmt::format("({}) OPERATOR(pg_catalog.=) ({})", row_key_sql(text, "OLD"), row_key_sql(text, "NEW"));
+  }
+  std::string same;
+  for (const auto& part : text.parts) {
+    same += fmt::format("{0}OLD.{1} OPERATOR(pg_catalog.=) NEW.{1}", same.empty() ? "" : " AND ", part.column_sql);
+  }
+  return same;
+}
+
+// The commonest case comes first, as one expression: each costs about as much as the rest of the trigger.
 std::string seal_body(const RowText& text) {
-  const auto old_key = row_key_sql(text, "OLD");
-  const auto new_key = row_key_sql(text, "NEW");
-  return fmt::format(
-      "BEGIN\n"
-      "  IF TG_OP <> 'INSERT' AND NOT {0} THEN\n    PERFORM freshet.refuse_row({1}, {6});\n  END IF;\n"
-      "  IF (TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND ({4}) IS DISTINCT FROM ({5})) AND NOT {2} THEN\n"
-      "    PERFORM freshet.refuse_row({3}, {6});\n  END IF;\n"
-      "  RETURN NULL;\nEND",
-      has_passed(passed_key_sql(text, "OLD")), old_key, has_passed(passed_key_sql(text, "NEW")), new_key,
-      key_columns(text, "OLD"), key_columns(text, "NEW"), quoted_text(text.table));
+  const auto refuse = [&](const char* row) {
+    return fmt::format("    RAISE EXCEPTION 'freshet: % is sealed, and this transaction has not passed the guard of %', {}, "
+                       "{}\n      USING ERRCODE = 'FR005', HINT = 'Write the row through Freshet, or name its key where the "
+                       "guarded transaction begins.';\n  END IF;\n", quoted_text(text.table), row_key_sql(text, row));
+  };
+  const auto old_passed = has_passed(passed_key_sql(text, "OLD"));
+  return fmt::format("BEGIN\n"
+                     "  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND {0} AND {1} THEN\n    RETURN NULL;\n  END IF;\n"
+                     "  IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' AND NOT {1} THEN\n{2}"
+                     "  IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' AND NOT {3} THEN\n{4}"
+                     "  RETURN NULL;\nEND",
+                     same_key(text), old_passed, refuse("OLD"), has_passed(passed_key_sql(text, "NEW")), refuse("NEW"));
 }
 
 std::string version_body(const RowText& text) {
   return fmt::format("BEGIN\n  NEW.{} := nextval('freshet.version');\n  RETURN NEW;\nEND", text.version);
 }
 
-// The writer's search path must not decide what the body's words mean: it runs with the rights of Freshet's role, so that
-// any writer's rows can be judged. Keys' texts must be those of Freshet's own sessions, whatever the writer's settings are.
-std::string function_sql(const std::string& name, const std::string& body, bool with_output_settings) {
-  std::string settings = fmt::format(" SET search_path = {}", kSearchPath);
+// The writer's search path must not decide what the body's words mean: each of them is qualified. So it needs neither a path
+// nor rights of its own, which would cost as much as the rest of it; but where the keys' texts depend on settings they must
+// be those of Freshet's own sessions. STABLE: it sees no more of the database than its row, and takes no snapshots.
+std::string seal_function_sql(const RowText& text) {
+  std::string settings;
   for (const auto& [setting, value] : kOutputSettings) {
-    if (with_output_settings && setting != "search_path") settings += fmt::format(" SET {} = '{}'", setting, value);
+    if (!depends_on_settings(text)) break;
+    settings += setting == "search_path" ? fmt::format(" SET search_path = {}", kSearchPath)
+                                         : fmt::format(" SET {} = '{}'", setting, value);
   }
-  return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{} AS {}", name,
-                     settings, quoted_text(body));
+  return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql STABLE{} AS {}",
+                     seal_function(text), settings, quoted_text(seal_body(text)));
 }
 
-bool depends_on_settings(const RowText& text) {
-  for (const auto& part : text.parts) {
-    if (!has_one_text(part.plain_type)) return true;
-  }
-  return false;
+// With the rights of Freshet's role: any writer's rows get their versions.
+std::string version_function_sql(const RowText& text) {
+  return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+                     "SET search_path = {} AS {}", version_function(text), kSearchPath, quoted_text(version_body(text)));
 }
 
 std::string trigger_sql(const char* name, const char* when, const std::string& table, const char* each,
@@ -94,12 +114,14 @@ std::string always_sql(const std::string& table, const char* name) {
 }
 
 // Triggers on a table that are as they must be; $1: the table, $2: trigger, $3: its type, $4: the function's name,
-// $5: its body, empty for those of the schema's own text.
+// $5: its body, empty for those of the schema's own text, $6: whether it runs with its owner's rights, $7: whether with
+// settings.
 constexpr const char* kTriggerSql = R"(
 SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace n ON n.oid = f.pronamespace
   WHERE t.tgrelid = to_regclass($1) AND t.tgname = $2 AND t.tgtype = $3::int2 AND t.tgenabled = 'A'
     AND n.nspname = 'freshet' AND f.proname = $4
-    AND ($5 = '' OR (f.prosrc = $5 AND f.prosecdef AND f.proconfig @> ARRAY['search_path=pg_catalog, pg_temp']))))";
+    AND ($5 = '' OR (f.prosrc = $5 AND f.prosecdef = $6::boolean AND CASE WHEN $7::boolean
+      THEN f.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'] ELSE f.proconfig IS NULL END))))";
 // The function of the table's seal, whosever it is; $1: the table.
 constexpr const char* kSealedBySql = R"(
 SELECT f.proname FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
@@ -118,15 +140,17 @@ struct Wanted {
   int type;
   std::string function;
   std::string body;
+  bool with_owners_rights = false;
+  bool with_settings = false;
 };
 
 std::vector<Wanted> wanted_triggers(const RowText& text, const std::vector<std::string>& leaves) {
   std::vector<Wanted> wanted;
   for (const auto& leaf : leaves) {
-    wanted.push_back({leaf, kSeal, kAfterEachChange, seal_name(text), seal_body(text)});
-    wanted.push_back({leaf, kTruncate, kBeforeTruncate, "refuse_truncate", ""});
+    wanted.push_back({leaf, kSeal, kAfterEachChange, seal_name(text), seal_body(text), false, depends_on_settings(text)});
+    wanted.push_back({leaf, kTruncate, kBeforeTruncate, "refuse_truncate", "", false, false});
     if (!text.version.empty()) {
-      wanted.push_back({leaf, kVersion, kBeforeEachNew, version_name(text), version_body(text)});
+      wanted.push_back({leaf, kVersion, kBeforeEachNew, version_name(text), version_body(text), true, true});
     }
   }
   return wanted;
@@ -204,8 +228,8 @@ std::string seal_name(const RowText& text) { return fmt::format("seal_{:016x}", 
 
 std::vector<std::string> seal_sql(const RowText& text, const std::vector<std::string>& leaves) {
   std::vector<std::string> sql;
-  sql.push_back(function_sql(seal_function(text), seal_body(text), depends_on_settings(text)));
-  if (!text.version.empty()) sql.push_back(function_sql(version_function(text), version_body(text), false));
+  sql.push_back(seal_function_sql(text));
+  if (!text.version.empty()) sql.push_back(version_function_sql(text));
   // Triggers for each row go on to the partitions by themselves, those for statements do not.
   sql.push_back(trigger_sql(kSeal, "AFTER INSERT OR UPDATE OR DELETE", text.table, "ROW", seal_function(text)));
   if (!text.version.empty()) {
@@ -236,7 +260,8 @@ std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::
 Result<bool> is_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
   for (const auto& wanted : wanted_triggers(text, leaves)) {
     const auto found = session.run(kTriggerSql, {wanted.table, wanted.trigger, std::to_string(wanted.type), wanted.function,
-                                                 wanted.body});
+                                                 wanted.body, wanted.with_owners_rights ? "t" : "f",
+                                                 wanted.with_settings ? "t" : "f"});
     if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
     if (found.value() != "t") return false;
   }
