@@ -44,6 +44,7 @@ using storage::postgres::succeeded;
 
 constexpr int kRows = 10'000;  // As guarded_rows.sh makes them.
 constexpr int kWritesOfOne = 10;
+constexpr int kFillers = 32;
 constexpr int kHitsOutstanding = 32;  // Of each client: the server is to be busy, not the round trip.
 constexpr base::Nanoseconds kStartLimit = 30 * base::kSecond;
 
@@ -81,9 +82,12 @@ class Clients {
 
   // Requests a second.
   double run(double seconds) {
+    const auto end = base::now() + static_cast<base::Nanoseconds>(seconds * base::kSecond);
+    return run_while([end] { return base::now() < end; });
+  }
+  double run_while(const std::function<bool()>& goes_on) {
     std::vector<pollfd> watched;
     const auto begun = base::now();
-    const auto end = begun + static_cast<base::Nanoseconds>(seconds * base::kSecond);
     for (std::size_t i = 0; i < size(); ++i) {
       watched.push_back({socket(i), POLLIN, 0});
       send(i);
@@ -94,7 +98,7 @@ class Clients {
       for (std::size_t i = 0; i < size(); ++i) {
         if (watched[i].revents == 0 || !take(i)) continue;
         ++done;
-        if (base::now() < end) {
+        if (goes_on()) {
           send(i);
         } else {
           watched[i].fd = -1;
@@ -306,17 +310,14 @@ void warm_up(const Settings& settings) {
   }
   if (!connection) fail(connection.error().what);
   while (base::now() < limit && connection->call({"SET", "kv:0", "0"}, limit)->is_error()) poll(nullptr, 0, 10);
-  for (int i = 1; i <= kRows; ++i) {
-    const auto hash = fmt::format("hash:{}", i);
-    const auto id = std::to_string(i);
-    for (const auto& reply : {connection->call({"SET", fmt::format("kv:{}", i), id}, limit + kStartLimit),
-                              connection->call({"HSET", hash, "id", id, "name", "user " + id, "email", id + "@example.org",
-                                                "visits", id}, limit + kStartLimit),
-                              connection->call({"HGET", fmt::format("users:{}", i), "visits"}, limit + kStartLimit)}) {
-      if (!reply) fail(reply.error().what);
-      if (reply->is_error()) fail(reply->text);
-    }
-  }
+  int last = 0;
+  RedisClients fillers(settings, kFillers, 3, [&](base::Random&, std::string& text) {
+    const auto id = std::to_string(++last);
+    add(text, {"SET", "kv:" + id, id});
+    add(text, {"HSET", "hash:" + id, "id", id, "name", "user " + id, "email", id + "@example.org", "visits", id});
+    add(text, {"HGET", "users:" + id, "visits"});
+  });
+  fillers.run_while([&] { return last < kRows; });
 }
 
 std::unique_ptr<Clients> hits(const Settings& settings, const char* command, const char* collection, const char* column) {

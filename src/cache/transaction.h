@@ -17,6 +17,8 @@ class Transaction {
   virtual ~Transaction() = default;
   // Of every key, as of one moment at which the transaction held all of them.
   virtual const std::map<std::string, Reading, std::less<>>& readings() const = 0;
+  // The same, for whoever goes on with them; none are left.
+  virtual std::map<std::string, Reading, std::less<>> take_readings() = 0;
   // Writes, in order, keys of the transaction: one transaction in storage. Once. Conditions concern rows, and the
   // only key of a transaction; a mutation whose condition does not hold leaves the others as they are. Errors: those of
   // Engine::write.

@@ -1,5 +1,6 @@
 // Beginning transactions: locks at the owner, and readings under them.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,7 @@ class ComposedEngine::LockedTransaction final : public Transaction {
       : engine_(engine), locks_(std::move(locks)) {}
 
   const std::map<std::string, Reading, std::less<>>& readings() const override { return readings_; }
+  std::map<std::string, Reading, std::less<>> take_readings() override { return std::exchange(readings_, {}); }
 
   void commit(std::vector<Mutation> mutations, base::Nanoseconds deadline, Callback<storage::WriteReply> done) override {
     if (engine_.watched_) done = engine_.telling_watcher(mutations, std::move(done));

@@ -51,7 +51,8 @@ class QueuedTransaction {
   bool is_spoilt() const { return spoilt_; }
   // False: a limit is reached.
   bool add(const Command& command, std::span<const std::string_view> args);
-  const std::vector<QueuedCommand>& commands() const { return commands_; }
+  // Ends them: what is left is to be cleared.
+  std::vector<QueuedCommand> take_commands() { return std::move(commands_); }
   std::map<std::string, WatchMark, std::less<>>& watched() { return watched_; }
   void clear() { *this = {}; }
 

@@ -72,7 +72,7 @@ void read_observed(Session& session, const std::shared_ptr<Executing>& executing
 
 void begin(Session& session, const std::shared_ptr<Executing>& executing) {
   const auto done = [executing](Session& resumed, std::shared_ptr<cache::Transaction>&& transaction) {
-    if (transaction) executing->readings = transaction->readings();
+    if (transaction) executing->readings = transaction->take_readings();
     executing->transaction = std::move(transaction);
     read_observed(resumed, executing);
   };
@@ -99,7 +99,7 @@ void exec(Context& context) {
   auto& queued = context.session.queued();
   if (!queued.is_open()) return context.reply.error("ERR EXEC without MULTI");
   const auto executing = std::make_shared<Executing>();
-  executing->commands = queued.commands();
+  executing->commands = queued.take_commands();
   executing->watched = std::move(queued.watched());
   const bool spoilt = queued.is_spoilt();
   queued.clear();

@@ -1,6 +1,8 @@
 // The tests' engine: storage's rules in a map.
 #include "server/testing/fake_engine.h"
 
+#include <utility>
+
 #include "cache/transaction.h"
 
 #include "protocol/number.h"
@@ -308,6 +310,7 @@ class FakeTransaction final : public cache::Transaction {
   FakeTransaction(FakeEngine& engine, std::map<std::string, cache::Reading, std::less<>> readings)
       : engine_(engine), readings_(std::move(readings)) {}
   const std::map<std::string, cache::Reading, std::less<>>& readings() const override { return readings_; }
+  std::map<std::string, cache::Reading, std::less<>> take_readings() override { return std::exchange(readings_, {}); }
   void commit(std::vector<storage::Mutation> mutations, base::Nanoseconds deadline,
               storage::Callback<storage::WriteReply> done) override {
     engine_.write(std::move(mutations), false, deadline, std::move(done));
@@ -315,7 +318,7 @@ class FakeTransaction final : public cache::Transaction {
 
  private:
   FakeEngine& engine_;
-  const std::map<std::string, cache::Reading, std::less<>> readings_;
+  std::map<std::string, cache::Reading, std::less<>> readings_;
 };
 
 void FakeEngine::begin(std::vector<std::string> keys, base::Nanoseconds deadline,
