@@ -175,8 +175,8 @@ class Cache {
 
   // The collections of Options::collections as they are to be from now on, while the cache serves them: what is said of
   // each may change, `writes` too, and what the catalog says of their tables is read anew. All or nothing. A sentence for
-  // each that is another now. Errors: invalid_argument (other names than before), unsupported, busy (a change is under
-  // way), deadline_exceeded (writes under way did not end in time), unavailable.
+  // each that is another now. Errors: invalid_argument (other names than before), unsupported, busy (too many changes
+  // wait), deadline_exceeded (writes under way did not end in time), unavailable.
   std::future<Result<std::vector<std::string>>> change_collections(const std::vector<Collection>& collections);
 
   // Drops cached data only. True if there was any. The next read asks storage.

@@ -20,6 +20,7 @@ using Specs = std::vector<storage::CollectionSpec>;
 // 30 s). Then all is as it was before.
 constexpr base::Nanoseconds kFollowPatience = 30 * base::kSecond;
 constexpr base::Nanoseconds kClearPatience = 45 * base::kSecond;
+constexpr std::size_t kChangesWaitingMax = 16;
 
 const storage::CollectionSpec* named(const Specs& specs, std::string_view name) {
   const auto found = std::find_if(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == name; });
@@ -35,6 +36,10 @@ Result<void> check_names(const Specs& before, const Specs& after) {
     }
   }
   for (const auto& spec : after) {
+    const auto same_name = [&](const auto& other) { return other.name == spec.name; };
+    if (std::count_if(after.begin(), after.end(), same_name) > 1) {
+      return Error::of(ErrorCode::invalid_argument, fmt::format("collection \"{}\" is there twice", spec.name));
+    }
     if (!named(before, spec.name)) {
       return Error::of(ErrorCode::invalid_argument, fmt::format("collection \"{}\" is new", spec.name),
                        "Collections come, and leave, with a restart.");
@@ -54,11 +59,11 @@ void ComposedEngine::start_guarding(GuardedParts parts) {
       std::make_unique<consistency::GuardedCollection>(table_, *parts.storage, *loop_, parts_.protections, parts_.limits);
   collection->on_loss([this] { on_everything_changed(); });
   collection->on_outside_writes([this] { on_rows_changed(); });
-  parts.storage->on_rows_outdated([this] { replan_rows(); });
   storage_.make(std::move(parts.storage));
   ownership_.make(std::move(parts.ownership));
   collection->follow(*ownership_);
   collection_.make(std::move(collection));
+  storage_->on_rows_outdated([this] { return is_open_ && replan_rows(); });
 }
 
 void ComposedEngine::start_following(const Specs& specs) {
@@ -76,31 +81,31 @@ void ComposedEngine::start_watching(const Specs& specs) {
       [this](const std::string& collection, const std::string& key) { drop_bypassed(collection, key); }));
 }
 
-// One change, from its first step to its last or back again. On the thread of changes.
+// One change, from what was to what is to be. On the thread of changes.
 class ComposedEngine::CollectionChange {
  public:
-  CollectionChange(ComposedEngine& engine, Specs before, Specs after)
-      : engine_(engine), before_(std::move(before)), after_(std::move(after)) {}
+  CollectionChange(ComposedEngine& engine, Specs before, Specs after, bool lenient = false)
+      : engine_(engine), before_(std::move(before)), after_(std::move(after)), lenient_(lenient) {}
 
+  // Errors leave the collections as in_force() says.
   Result<void> run() {
     if (auto made = make_parts(); !made) return made;
     if (auto followed = follow_new(); !followed) return followed;
     if (auto guarded = guard(); !guarded) return guarded;
+    in_force_ = after_;
     serve_observed(observed_specs(after_));
     watch(after_);
-    if (auto cleared = clear_and_unseal(); !cleared) {
-      back();
-      return cleared;
-    }
-    return {};
+    return clear_and_unseal();
   }
+  // Of which of the two every collection is now.
+  const Specs& in_force() const { return in_force_.empty() ? before_ : in_force_; }
 
   std::vector<std::string> report() const {
     std::vector<std::string> lines;
     for (const auto& spec : after_) {
       const auto& old = *named(before_, spec.name);
       if (old.guarded != spec.guarded) {
-        const bool still_sealed = !spec.guarded && std::count(sealed_.begin(), sealed_.end(), spec.name) > 0;
+        const bool still_sealed = std::count(sealed_.begin(), sealed_.end(), spec.name) > 0;
         const char* const but = still_sealed ? "; its table stays sealed until the lease's holder has moved it" : "";
         lines.push_back(fmt::format("{} is {} now{}", spec.name, spec.guarded ? "guarded" : "observed", but));
       } else if (!old.says_the_same_as(spec) || std::count(replanned_.begin(), replanned_.end(), spec.name) > 0) {
@@ -146,14 +151,19 @@ class ComposedEngine::CollectionChange {
     }
     serve_observed(served);
     if (!any_guarded(before_) && !any_guarded(after_)) return {};
-    auto guarded = guard_rows(after_);
-    if (!guarded) serve_observed(observed_specs(before_));
+    auto guarded = guard_rows();
+    if (guarded) return {};
+    serve_observed(observed_specs(before_));
+    for (const auto& spec : observed_specs(before_)) unseal_left(spec);  // Some may have been sealed for it.
     return guarded;
   }
 
-  Result<void> guard_rows(const Specs& specs) {
+  Result<void> guard_rows() {
     const auto* const old = engine_.rows();
-    if (auto guarded = engine_.storage_->guard_rows(specs, period()); !guarded) return guarded;
+    auto planned = engine_.storage_->guard_rows({after_, period(), lenient_});
+    if (!planned) return std::move(planned).error();
+    engine_.collection_->change_rows(*planned);
+    ++engine_.collections_changed_;
     for (const auto& rows : engine_.rows()->all()) {
       const auto* const was = old ? old->named(rows->spec.name) : nullptr;
       if (!was || was == rows.get()) continue;
@@ -191,35 +201,27 @@ class ComposedEngine::CollectionChange {
       }
       auto cleared = engine_.collection_->clear_retired(spec.name, base::now() + kClearPatience);
       if (!cleared) return cleared;
-      if (period() == 0) {
+      const auto held = period();
+      if (held == 0) {
         sealed_.push_back(spec.name);
         continue;
       }
-      if (auto unsealed = engine_.storage_->unseal_rows(spec, period()); !unsealed) return unsealed;
+      if (auto unsealed = engine_.storage_->unseal_rows(spec, held); !unsealed) return unsealed;
     }
     return {};
   }
 
-  // It was moved when this node did not hold the lease, perhaps.
+  // It was moved when this node did not hold the lease, perhaps, or sealed for a change that failed.
   void unseal_left(const storage::CollectionSpec& spec) {
-    if (!engine_.storage_ || period() == 0 || spec.is_query()) return;
-    const auto unsealed = engine_.storage_->unseal_rows(spec, period());
+    const auto held = period();
+    if (held == 0 || spec.is_query()) return;
+    const auto unsealed = engine_.storage_->unseal_rows(spec, held);
     if (unsealed) return;
     base::log_warning("cache", "{} may still be sealed: {}. {}", spec.table, unsealed.error().what,
                       unsealed.error().remedy);
   }
 
-  // A table whose seal has gone already is sealed again.
-  void back() {
-    if (auto guarded = guard_rows(before_); !guarded) {
-      base::log_error("cache", "collections could not be brought back to what they were: {}. {}", guarded.error().what,
-                      guarded.error().remedy);
-    }
-    serve_observed(observed_specs(before_));
-    watch(before_);
-  }
-
-  std::uint64_t period() const { return engine_.ownership_->status().period; }
+  std::uint64_t period() const { return engine_.ownership_ ? engine_.ownership_->status().period : 0; }
 
   // Waits for an answer, or for the engine's end.
   template <typename Ask>
@@ -238,46 +240,86 @@ class ComposedEngine::CollectionChange {
   ComposedEngine& engine_;
   const Specs before_;
   const Specs after_;
+  const bool lenient_;
+  Specs in_force_;
   std::vector<std::string> replanned_;  // Guarded before and now, and planned otherwise.
   std::vector<std::string> sealed_;     // No longer guarded, and sealed all the same.
 };
 
-void ComposedEngine::change_collections(Specs specs, Callback<std::vector<std::string>> done) {
-  if (released_) return done(stopping());
-  if (changing_.exchange(true)) {
-    return done(Error::of(ErrorCode::busy, "the collections are being changed already", "Try again when that is over."));
+// What could not be finished is changed back, which is a change like any other: what had become guarded is retired, cleared
+// and unsealed.
+Result<std::vector<std::string>> ComposedEngine::change_now(const Specs& specs, bool lenient) {
+  Specs before;
+  {
+    const std::lock_guard lock(specs_mutex_);
+    before = specs_;
   }
-  const auto shared_done = std::make_shared<const Callback<std::vector<std::string>>>(std::move(done));
-  const bool begun = collections_change_.run([this, specs = std::move(specs), shared_done] {
-    Specs before;
-    {
-      const std::lock_guard lock(specs_mutex_);
-      before = specs_;
+  if (auto checked = check_names(before, specs); !checked) return checked.error();
+  CollectionChange change(*this, before, specs, lenient);
+  const auto changed = change.run();
+  auto in_force = change.in_force();
+  if (!changed && in_force != before) {
+    CollectionChange back(*this, in_force, before);
+    const auto gone_back = back.run();
+    in_force = back.in_force();
+    if (!gone_back) {
+      base::log_error("cache", "collections could not be brought back to all that they were: {}. {}",
+                      gone_back.error().what, gone_back.error().remedy);
     }
-    auto changed = check_names(before, specs);
-    CollectionChange change(*this, before, specs);
-    if (changed) changed = change.run();
-    if (changed) {
-      const std::lock_guard lock(specs_mutex_);
-      specs_ = specs;
-    }
-    changing_ = false;
-    if (!changed) return (*shared_done)(std::move(changed).error());
-    (*shared_done)(change.report());
-  });
-  if (!begun) (*shared_done)(stopping());
+  }
+  {
+    const std::lock_guard lock(specs_mutex_);
+    specs_ = in_force;
+  }
+  if (!changed) return changed.error();
+  return change.report();
 }
 
-// The catalog says something else of a guarded table than when it was planned, or its seal has gone. A change that is under
-// way plans all anyway. Who does not hold the lease has no say in what is sealed: the holder may have moved the table.
-void ComposedEngine::replan_rows() {
-  if (!ownership_ || ownership_->status().period == 0) return;
+void ComposedEngine::change_collections(Specs specs, Callback<std::vector<std::string>> done) {
+  begin_change(std::move(specs), false, std::move(done));
+}
+
+// One after the other, in the order in which they came.
+void ComposedEngine::begin_change(Specs specs, bool lenient, Callback<std::vector<std::string>> done) {
+  if (released_) return done(stopping());
+  {
+    const std::lock_guard lock(change_mutex_);
+    if (!ending_ && changes_.size() < kChangesWaitingMax) {
+      changes_.push_back({std::move(specs), lenient, std::move(done)});
+      if (!changing_.exchange(true)) collections_change_.run([this] { make_changes(); });
+      return;
+    }
+  }
+  done(Error::of(ErrorCode::busy, "too many changes of the collections wait already", "Try again when they are over."));
+}
+
+void ComposedEngine::make_changes() {
+  for (;;) {
+    std::optional<WaitingChange> next;
+    {
+      const std::lock_guard lock(change_mutex_);
+      if (changes_.empty()) {
+        changing_ = false;
+        return;
+      }
+      next = std::move(changes_.front());
+      changes_.pop_front();
+    }
+    next->done(ending_ ? Result<std::vector<std::string>>(stopping()) : change_now(next->specs, next->lenient));
+  }
+}
+
+// The catalog says something else of a guarded table than when it was planned, or its seal has gone. Who does not hold the
+// lease has no say in what is sealed: the holder may have moved the table.
+bool ComposedEngine::replan_rows() {
+  if (!ownership_ || ownership_->status().period == 0 || changing_) return false;
+  for (const auto& name : rows()->unsealed()) collection_->drop_outdated(name);
   Specs specs;
   {
     const std::lock_guard lock(specs_mutex_);
     specs = specs_;
   }
-  change_collections(std::move(specs), [this](const Result<std::vector<std::string>>& changed) {
+  begin_change(std::move(specs), true, [this](const Result<std::vector<std::string>>& changed) {
     if (!changed) {
       if (changed.error().code == ErrorCode::busy || released_) return;
       return base::log_warning("cache", "guarded tables go by what they were: {}. {}", changed.error().what,
@@ -285,6 +327,7 @@ void ComposedEngine::replan_rows() {
     }
     for (const auto& line : *changed) base::log_info("cache", "{}: the catalog has changed", line);
   });
+  return true;
 }
 
 // A read that finds that its collection is served elsewhere since it began is made again, there. Whoever moves a collection

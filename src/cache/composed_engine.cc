@@ -48,6 +48,7 @@ ComposedEngine::ComposedEngine(const EngineOptions& options, EngineParts parts)
   if (const auto observed = observed_specs(specs_); parts_.make_observed && !observed.empty()) start_following(observed);
   if (const auto watched = watched_specs(specs_); parts_.make_watched && !watched.empty()) start_watching(watched);
   if (!chosen_policy_) adaptive_.start(*policy_);
+  is_open_ = true;
 }
 
 // The order matters: no new call to storage, then every open call answered, then nobody left who could run a callback.
@@ -61,6 +62,7 @@ ComposedEngine::~ComposedEngine() {
   policy_change_.stop();
   memory_change_.stop();
   collections_change_.stop();
+  for (auto& change : changes_) change.done(stopping());
   adaptive_.stop();
   release();
   if (follower_) {

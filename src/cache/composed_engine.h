@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -158,7 +159,10 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void start_following(const std::vector<storage::CollectionSpec>& specs);
   void start_watching(const std::vector<storage::CollectionSpec>& specs);
   class CollectionChange;
-  void replan_rows();
+  Result<std::vector<std::string>> change_now(const std::vector<storage::CollectionSpec>& specs, bool lenient);
+  void begin_change(std::vector<storage::CollectionSpec> specs, bool lenient, Callback<std::vector<std::string>> done);
+  void make_changes();
+  bool replan_rows();
   Callback<std::vector<Reading>> asking_again(const std::vector<std::string>& keys, const ReadOptions& options,
                                               Callback<std::vector<Reading>> done);
 
@@ -214,9 +218,16 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   std::vector<storage::CollectionSpec> specs_;                  // Of the collections as they are now.
   std::atomic<std::uint64_t> collections_changed_{0};           // How often keys have found others who serve them.
   std::atomic<bool> changing_{false};
+  std::atomic<bool> is_open_{false};                            // Construction is over.
   std::mutex change_mutex_;
   std::condition_variable change_wake_;                         // A change waits for an answer, or for the end.
-  bool ending_ = false;
+  std::atomic<bool> ending_{false};
+  struct WaitingChange {
+    std::vector<storage::CollectionSpec> specs;
+    bool lenient;
+    Callback<std::vector<std::string>> done;
+  };
+  std::deque<WaitingChange> changes_;                           // Each is made when those before it are.
   // The first to end: what moves what is cached, evicts what no longer fits, and changes the collections.
   base::LatestTask policy_change_;
   base::LatestTask memory_change_;

@@ -218,7 +218,7 @@ class Engine {
   // The collections that the engine was opened with as they are to be from now on, while it serves them: what their blocks
   // say may change, tables may move from observed to guarded and back, and their definitions are read anew from the catalog.
   // All or nothing. Answers with a sentence for each collection that is another now. `done` runs on a thread of the
-  // engine's. Errors: invalid_argument (another set of names), busy (a change is under way), deadline_exceeded (writes of a
+  // engine's. Errors: invalid_argument (another set of names), busy (too many changes wait), deadline_exceeded (writes of a
   // collection that is to be observed did not end in time, or its change stream was not there in time), and those of
   // opening.
   virtual void change_collections(std::vector<storage::CollectionSpec> /*specs*/, Callback<std::vector<std::string>> done) {

@@ -51,7 +51,10 @@ class TransactionEngine final : public Engine {
   std::size_t evict(std::string_view key) override { return engine_.evict(key); }
   std::size_t evict_if(base::FunctionRef<bool(std::string_view key)> leaves) override { return engine_.evict_if(leaves); }
   std::optional<std::size_t> evict_collection(std::string_view name) override { return engine_.evict_collection(name); }
-  CollectionKind kind_of(std::string_view key) const override { return engine_.kind_of(key); }
+  // What was guarded when the transaction began is so for it until it ends.
+  CollectionKind kind_of(std::string_view key) const override {
+    return guarded_rows(key) ? CollectionKind::guarded_row : engine_.kind_of(key);
+  }
   const storage::RowCollection* guarded_rows(std::string_view key) const override { return engine_.guarded_rows(key); }
   const storage::RowCollection* rows_of_value(std::string_view key, std::string_view value) const override {
     return engine_.rows_of_value(key, value);

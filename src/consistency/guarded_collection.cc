@@ -69,7 +69,7 @@ void GuardedCollection::follow_database_clock() {
 std::optional<GuardedCollection::WriteMark> GuardedCollection::write_mark(std::string_view key) {
   const auto guard = guard_of(key);
   const auto slot = base::slot_of(key);
-  if (!guard || is_open_to_others(key, slot) || is_retired(key)) return std::nullopt;
+  if (!guard || is_open_to_others(key, slot) || is_retired(key) || is_unsealed(key)) return std::nullopt;
   auto& shard = shard_of(base::hash_of(key));
   std::lock_guard lock(shard.mutex);
   return WriteMark{guard->slice(), shard.writes_begun, outside_mark(key, slot)};

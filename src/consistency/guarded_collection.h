@@ -128,6 +128,8 @@ class GuardedCollection {
   Result<void> clear_retired(std::string_view collection, base::Nanoseconds deadline);
   // Whoever waits there is answered at once, and so are those who come: unavailable.
   void stop_clearing();
+  // Storage's rows are others after `change`: no guard from before counts then. `change` must be short.
+  void change_rows(base::FunctionRef<void()> change) { guards_.renew_all(change); }
   // What is cached of a collection, or is being read of it, was planned otherwise than it is now: it goes.
   void drop_outdated(std::string_view collection) { drop_bypassed_of(collection); }
 
@@ -211,6 +213,11 @@ class GuardedCollection {
   bool is_retired(std::string_view key) const {
     const auto* const rows = storage_.rows();
     return rows && protections_.retire_first && rows->is_retired(key);
+  }
+  // Anybody may be writing the row: it is not cached.
+  bool is_unsealed(std::string_view key) const {
+    const auto* const rows = storage_.rows();
+    return rows && rows->is_unsealed(key);
   }
   bool any_in_flight(std::string_view collection);
   bool await_end_of(std::string_view collection, base::Nanoseconds deadline);

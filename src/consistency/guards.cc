@@ -244,6 +244,29 @@ void Guards::renew_cell(int cell) {
   send(calls);
 }
 
+void Guards::renew_all(base::FunctionRef<void()> change) {
+  std::vector<CallRef> calls;
+  {
+    std::unique_lock lock(mutex_);
+    change();
+    const auto now = base::now();
+    for (int slot = 0; slot < base::kSlots; ++slot) {
+      auto& state = slots_[static_cast<std::size_t>(slot)];
+      const auto slice = state.slice;
+      if (stopped_ || !slice || !slice->is_still_assigned(now)) {
+        state.guard = nullptr;
+        state.pending = 0;
+        continue;
+      }
+      const auto range = run_around(static_cast<base::Slot>(slot), slice->range(),
+                                    [&](unsigned s) { return static_cast<int>(s) >= slot && slots_[s].slice == slice; });
+      calls.push_back(begin_call_locked(range, slice, storage::Token::make(), 0));
+      slot = range.last;
+    }
+  }
+  send(calls);
+}
+
 // A call for the slot's cell, where nobody waits for one: its call ended at the very moment of a late renewal of the lease.
 Guards::CallRef Guards::begin_missing_locked(base::Slot slot) {
   const auto slice = slots_[slot].slice;

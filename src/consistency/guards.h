@@ -24,6 +24,7 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "consistency/protections.h"
 #include "net/loop.h"
 #include "ownership/ownership.h"
@@ -85,6 +86,9 @@ class Guards {
   // The same of a whole cell, for a reason of the caller's: every guard there is now is replaced. Whatever was sent under
   // them is settled once the slots have guards again.
   void renew_cell(int cell);
+  // The same of every slot, calls under way included: no guard that was asked for before `change` counts after it. `change`
+  // runs while nobody can get a guard, and must be short.
+  void renew_all(base::FunctionRef<void()> change);
 
   // Calls `done` once, with the slot's guard as soon as there is one, or an error: not_owner when the slot is not assigned,
   // deadline_exceeded, busy. It may run inside the call.

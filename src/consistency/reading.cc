@@ -112,7 +112,7 @@ GuardedCollection::Begun GuardedCollection::join_or_begin(const std::string& key
   fill->deadline = waiter.deadline;
   fill->waiters.push_back(std::move(waiter));
   begin_fill(operations, fill);
-  if (is_open_to_others(key, base::slot_of(key))) fill->overlapped = true;
+  if (is_open_to_others(key, base::slot_of(key)) || is_unsealed(key)) fill->overlapped = true;
   begun.push_back(std::move(fill));
   return Begun::begun;
 }

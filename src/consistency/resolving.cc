@@ -66,7 +66,8 @@ void GuardedCollection::find_out(const WriteRef& write, bool owned) {
 }
 
 // A write is one transaction: what shows that one of its keys was written, or was not, decides for all. A key-value pair
-// carries the write's id. A row shows it by being another than before the write, if nobody else could have changed it.
+// carries the write's id. A row shows it by being another than before the write, if nobody else could have changed it, and
+// the table is what it was.
 GuardedCollection::Landed GuardedCollection::has_landed(const Write& write, const std::vector<storage::KeyState>& states,
                                                         bool undisturbed) const {
   bool decided = false;
@@ -78,7 +79,11 @@ GuardedCollection::Landed GuardedCollection::has_landed(const Write& write, cons
       decided = true;
       continue;
     }
-    if (!part.before || !undisturbed) {
+    const auto* const rows = storage_.rows();
+    const bool comparable = part.before && (!part.before->present || !states[i].present ||
+                                            rows->of_value(part.key, part.before->value) ==
+                                                rows->of_value(part.key, states[i].value));
+    if (!comparable || !undisturbed) {
       rows_are_known = false;
       continue;
     }

@@ -151,7 +151,7 @@ bool GuardedCollection::register_part(WritePart& part, const Write& write) {
     note_before(part);
     table_.erase(part.key, part.hash);
     begin_write(operations, part);
-    if (is_open_to_others(part.key, part.slot)) begin_outside_write(operations);
+    if (is_open_to_others(part.key, part.slot) || is_unsealed(part.key)) begin_outside_write(operations);
     ++shard.writes_begun;
     return true;
   }

@@ -2,6 +2,7 @@
 // May use base only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,9 +35,11 @@ class RowCollections {
  public:
   // `retired`: no longer guarded; what was begun on their keys before goes on. `former`: what collections once were, of
   // which values may still be under way.
+  // `unsealed`: names of collections whose seal was found missing.
   explicit RowCollections(std::vector<RowCollectionRef> serving, std::vector<RowCollectionRef> retired = {},
-                          std::vector<RowCollectionRef> former = {})
-      : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)) {}
+                          std::vector<RowCollectionRef> former = {}, std::vector<std::string> unsealed = {})
+      : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)),
+        unsealed_(std::move(unsealed)) {}
 
   // The collection that the key is one of, retired ones included; null: it is no row's.
   const RowCollection* find(std::string_view key) const {
@@ -47,6 +50,11 @@ class RowCollections {
   bool is_retired(std::string_view key) const { return !serving(key) && in(retired_, prefix_of(key)); }
   const RowCollection* named(std::string_view name) const { return in(serving_, name); }
   const std::vector<RowCollectionRef>& all() const { return serving_; }
+  // Anybody may be writing the key's row, so it may not be cached.
+  bool is_unsealed(std::string_view key) const {
+    return !unsealed_.empty() && std::find(unsealed_.begin(), unsealed_.end(), prefix_of(key)) != unsealed_.end();
+  }
+  const std::vector<std::string>& unsealed() const { return unsealed_; }
 
   // That under which a value of the key was written, or its row shaped; null: none.
   const RowCollection* of_value(std::string_view key, std::string_view value) const;
@@ -64,6 +72,7 @@ class RowCollections {
   const std::vector<RowCollectionRef> serving_;
   const std::vector<RowCollectionRef> retired_;
   const std::vector<RowCollectionRef> former_;
+  const std::vector<std::string> unsealed_;
 };
 
 }  // namespace freshet::storage

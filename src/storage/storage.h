@@ -265,19 +265,25 @@ class Storage {
 
   // Guarded tables while the storage runs. These block, for as long as other writers of the tables do; one call at a time.
   //
-  // The guarded ones among `specs` are planned and sealed, and are from its return on what rows() tells. Those of before
-  // that are not among them are retired: the caller sees to it that nobody begins anything on their rows, and what was
-  // begun goes on. `period`: of this node's lease; 0: it has none, and no seal is touched: set_guard fails later, if one is
-  // missing. Errors leave all as it was: those of opening.
-  virtual Result<void> guard_rows(const std::vector<CollectionSpec>& /*specs*/, std::uint64_t /*period*/) {
+  // The guarded ones among `specs` are planned and sealed. What is returned, once it is called, makes them what rows()
+  // tells; the caller sees to it that no guard from before counts after that, since a set_guard looks only at the seals of
+  // what rows() tells when it begins. Those of before that are not among them are retired then: the caller sees to it that nobody
+  // begins anything on their rows, and what was begun goes on. `period`: of this node's lease; 0: it has none, and no seal
+  // is touched. Errors: those of opening. Tables may have been sealed then.
+  struct RowChange {
+    std::vector<CollectionSpec> specs;
+    std::uint64_t period = 0;
+    bool lenient = false;  // A collection that cannot be planned goes by what it was, and that is logged.
+  };
+  virtual Result<std::function<void()>> guard_rows(const RowChange& /*change*/) {
     return Error::of(ErrorCode::unsupported, "this storage has no tables that are guarded", "use PostgreSQL");
   }
   // Takes the seal that was made for a collection from its table, if it is there, once nobody serves its rows as guarded
   // ones. Errors: unavailable, unsupported (with the SQL for the owner).
   virtual Result<void> unseal_rows(const CollectionSpec& /*spec*/, std::uint64_t /*period*/) { return {}; }
   // Called, on a thread of the storage, when guard_rows() should be called again: the catalog has changed, or a seal has
-  // gone. At most one listener.
-  virtual void on_rows_outdated(std::function<void()> /*listener*/) {}
+  // gone. False: nobody does so now, and it is called again later. At most one listener.
+  virtual void on_rows_outdated(std::function<bool()> /*listener*/) {}
 };
 
 }  // namespace freshet::storage

@@ -6,10 +6,12 @@
 
 #include <atomic>
 #include <charconv>
+#include <functional>
 #include <thread>
 
 #include "cache/composed_engine.h"
 #include "cache/transaction.h"
+#include "forwarding_storage.h"
 #include "random_seed.h"
 #include "temporary_postgres.h"
 #include "test_engine.h"
@@ -48,19 +50,24 @@ void eventually(Condition holds) {
   }
 }
 
+using Wrap = std::function<std::unique_ptr<storage::Storage>(std::shared_ptr<storage::Storage>)>;
+
 // One node over a database.
 struct Node {
-  explicit Node(const std::string& url, bool guarded, consistency::Protections protections = {}, bool key_value = true) {
+  explicit Node(const std::string& url, bool guarded, consistency::Protections protections = {}, bool key_value = true,
+                std::vector<CollectionSpec> more = {}, const Wrap& wrap = {}) {
     cache::EngineOptions options;
     options.storage_url = url;
     options.fleet = testing::database_of(url);  // Slots belong to the whole server.
     options.memory_bytes = 16 << 20;
     options.key_value = key_value;
     options.lease = kLease;
+    options.collections = std::move(more);
     options.collections.push_back(spec_of(guarded));
     auto parts = cache::open_parts(options);
     if (!parts) throw std::runtime_error(parts.error().what);
     parts->protections = protections;
+    if (wrap) parts->storage = wrap(std::move(parts->storage));
     engine = std::make_unique<cache::ComposedEngine>(options, std::move(*parts));
   }
   void wait_until_ready() const {
@@ -69,13 +76,14 @@ struct Node {
                                                                           : engine->stats().observed.streaming;
     });
   }
-  std::future<Result<std::vector<std::string>>> begin_move(CollectionSpec spec) const {
+  std::future<Result<std::vector<std::string>>> begin_move(std::vector<CollectionSpec> specs) const {
     return future_of<std::vector<std::string>>(
-        [&](auto done) { engine->change_collections({std::move(spec)}, std::move(done)); });
+        [&](auto done) { engine->change_collections(std::move(specs), std::move(done)); });
   }
   // What was said, or the error.
-  std::string move(CollectionSpec spec) const {
-    auto moving = begin_move(std::move(spec));
+  std::string move(CollectionSpec spec) const { return move(std::vector<CollectionSpec>{std::move(spec)}); }
+  std::string move(std::vector<CollectionSpec> specs) const {
+    auto moving = begin_move(std::move(specs));
     if (moving.wait_for(std::chrono::nanoseconds(kPatience)) != std::future_status::ready) return "no answer";
     const auto said = moving.get();
     return said ? (said->empty() ? "nothing" : said->front()) : said.error().what;
@@ -198,6 +206,7 @@ TEST_F(Moving, without_a_key_value_table) {
   EXPECT_EQ(node.move(spec_of(true)), "counters is guarded now");
   eventually([&] { return node.add(1).has_value(); });
   EXPECT_EQ(node.value(1), 1);
+  eventually([&] { return !sql("UPDATE counters SET n = n WHERE id = 1").empty(); });
   EXPECT_EQ(node.move(spec_of(false)), "counters is observed now");
   EXPECT_EQ(sql(kAddOne), "");
   EXPECT_EQ(node.value(1), 2);
@@ -218,18 +227,40 @@ TEST_F(Moving, what_was_cached_before_is_not_served_after) {
 }
 
 #if FRESHET_PROTECTION_SWITCHES
+// Nothing was sealed: the table is what it was, and so are the shapes of its rows.
 TEST_F(Moving, without_the_retirement_a_stale_hit_is_found) {
   consistency::Protections protections;
   protections.retire_first = false;
-  Node node(url_, true, protections);
+  auto exclusive = spec_of(true);
+  exclusive.exclusive_writer = true;
+  Node node(url_, false, protections);
+  node.wait_until_ready();
+  EXPECT_EQ(node.move(exclusive), "counters is guarded now");
   node.wait_until_ready();
   node.warm(1);
   EXPECT_EQ(node.move(spec_of(false)), "counters is observed now");
   EXPECT_EQ(sql(kAddOne), "");
-  EXPECT_EQ(node.move(spec_of(true)), "counters is guarded now");
+  EXPECT_EQ(node.move(exclusive), "counters is guarded now");
   EXPECT_EQ(node.value(1), 0) << "it was to be stale";
 }
 #endif
+
+TEST_F(Moving, an_exclusive_table_begins_with_nothing_cached) {
+  auto exclusive = spec_of(true);
+  exclusive.exclusive_writer = true;
+  Node node(url_, false);
+  node.wait_until_ready();
+  for (int round = 1; round <= 2; ++round) {
+    EXPECT_EQ(node.move(exclusive), "counters is guarded now");
+    node.wait_until_ready();
+    node.warm(1);
+    EXPECT_EQ(node.move(spec_of(false)), "counters is observed now");
+    EXPECT_EQ(sql(kAddOne), "");
+    EXPECT_EQ(node.move(exclusive), "counters is guarded now");
+    EXPECT_EQ(node.value(1), round);
+    EXPECT_EQ(node.move(spec_of(false)), "counters is observed now");
+  }
+}
 
 // SQL that holds a guard writes as somebody for whom the rows are locked: it must have ended before others may come.
 TEST_F(Moving, waits_for_the_end_of_what_has_begun) {
@@ -245,7 +276,7 @@ TEST_F(Moving, waits_for_the_end_of_what_has_begun) {
   session.run("BEGIN");
   ASSERT_TRUE(session.run(guard->statement()).ok);
 
-  auto moving = node.begin_move(spec_of(false));
+  auto moving = node.begin_move({spec_of(false)});
   eventually([&] { return node.engine->kind_of("counters:1") == CollectionKind::row; });
   const auto refused = node.add(2);
   EXPECT_FALSE(refused);
@@ -301,7 +332,7 @@ TEST_F(Moving, an_engine_that_ends_meanwhile_does_not_wait) {
     node->engine->guard_sql({"counters:1"}, base::kForever, 30 * base::kSecond, std::move(done));
   });
   auto guard = *take(lending);
-  auto moving = node->begin_move(spec_of(false));
+  auto moving = node->begin_move({spec_of(false)});
   eventually([&] { return node->engine->kind_of("counters:1") == CollectionKind::row; });
   guard.reset();  // Its outcome is unknown: the database is asked.
   const auto begin = base::now();
@@ -328,9 +359,74 @@ TEST_F(Moving, a_column_that_is_added_is_there_by_itself) {
 TEST_F(Moving, a_seal_that_is_taken_away_comes_back) {
   Node node(url_, true);
   node.wait_until_ready();
-  TemporaryPostgres::run(url_, "DROP TRIGGER freshet_seal ON counters");
+  node.warm(1);
+  TemporaryPostgres::run(url_, "DROP TRIGGER freshet_seal ON counters; UPDATE counters SET n = 5 WHERE id = 1");
   eventually([&] { return !sql("UPDATE counters SET n = n WHERE id = 1").empty(); });
+  eventually([&] { return node.value(1) == 5; });
+  EXPECT_EQ(*node.add(1), 6);
+}
+
+// A node that takes the lease between planning a table, which it did not seal for want of it, and guarding it.
+class Unsealing final : public testing::ForwardingStorage {
+ public:
+  using ForwardingStorage::ForwardingStorage;
+  Result<std::function<void()>> guard_rows(const RowChange& change) override {
+    auto other = change;
+    if (times_++ == 0) other.period = 0;
+    return ForwardingStorage::guard_rows(other);
+  }
+
+ private:
+  int times_ = 0;
+};
+
+TEST_F(Moving, a_table_that_was_not_sealed_is_not_cached) {
+  Node node(url_, false, {}, true, {}, [](std::shared_ptr<storage::Storage> inner) {
+    return std::make_unique<Unsealing>(std::move(inner));
+  });
+  node.wait_until_ready();
+  EXPECT_EQ(node.move(spec_of(true)), "counters is guarded now");
+  std::int64_t written = 0;
+  while (sql(kAddOne).empty()) EXPECT_EQ(node.value(1), ++written);
+  eventually([&] { return node.add(1).has_value(); });
+  EXPECT_EQ(node.value(1), written + 1);
+  node.warm(1);
+}
+
+// Of two that are to change places one cannot: the other is what it was, too.
+TEST_F(Moving, what_was_guarded_in_vain_is_observed_again) {
+  TemporaryPostgres::run(url_, "CREATE TABLE others (id int PRIMARY KEY, n bigint); INSERT INTO others VALUES (1, 1)");
+  auto others = [](bool guarded) {
+    auto spec = spec_of(guarded);
+    spec.name = spec.table = "others";
+    return spec;
+  };
+  Node node(url_, false, {}, true, {others(true)});
+  node.wait_until_ready();
+  SqlSession reader(url_);
+  reader.run("BEGIN");
+  ASSERT_TRUE(reader.run("SELECT * FROM others").ok);
+  const auto said = node.move({others(false), spec_of(true)});
+  EXPECT_NE(said.find("lock"), std::string::npos) << said;
+  EXPECT_EQ(node.engine->kind_of("counters:1"), CollectionKind::row);
+  EXPECT_EQ(node.engine->kind_of("others:1"), CollectionKind::guarded_row);
+  EXPECT_EQ(sql(kAddOne), "");
+  EXPECT_EQ(node.value(1), 1);
+  reader.run("COMMIT");
+  EXPECT_EQ(node.move({others(false), spec_of(true)}), "others is observed now");
+  EXPECT_EQ(node.value(1), 1);
+  EXPECT_NE(sql(kAddOne), "");
+}
+
+// Values that DDL rewrites pass the seal by; what was cached of them is not served any more once that is seen.
+TEST_F(Moving, rows_that_are_rewritten_are_read_anew) {
+  Node node(url_, true);
+  node.wait_until_ready();
   EXPECT_EQ(*node.add(1), 1);
+  node.warm(1);
+  TemporaryPostgres::run(url_, "ALTER TABLE counters ALTER COLUMN n TYPE bigint USING n + 40");
+  eventually([&] { return node.value(1) == 41; });
+  EXPECT_EQ(*node.add(1), 42);
 }
 
 // The next holder of the lease was told, at its own start, that the table is guarded: it trusts the seal only if it sees it.

@@ -50,13 +50,11 @@ class ForwardingStorage : public storage::Storage {
     inner_->acknowledge_passes(heard, deadline, counted(std::move(done)));
   }
   const storage::RowCollections* rows() const override { return inner_->rows(); }
-  Result<void> guard_rows(const std::vector<storage::CollectionSpec>& specs, std::uint64_t period) override {
-    return inner_->guard_rows(specs, period);
-  }
+  Result<std::function<void()>> guard_rows(const RowChange& change) override { return inner_->guard_rows(change); }
   Result<void> unseal_rows(const storage::CollectionSpec& spec, std::uint64_t period) override {
     return inner_->unseal_rows(spec, period);
   }
-  void on_rows_outdated(std::function<void()> listener) override { inner_->on_rows_outdated(std::move(listener)); }
+  void on_rows_outdated(std::function<bool()> listener) override { inner_->on_rows_outdated(std::move(listener)); }
   void health(base::Nanoseconds deadline, storage::Callback<storage::Health> done) override {
     inner_->health(deadline, counted(std::move(done)));
   }

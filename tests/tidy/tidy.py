@@ -30,7 +30,8 @@ ROOM_ORDER = ["base", "net", "protocol", "trace", "memory_mapped", "memory_segme
               "storage_postgres", "storage_postgres_stream", "storage_postgres_catalog", "storage_postgres_rows",
               "storage_postgres_guarded", "storage_postgres_query", "storage_postgres_observed",
               "storage_postgres_doctor", "ownership", "assigner", "consistency", "consistency_observed", "freshness",
-              "client", "cache", "server", "server_commands", "server_testing", "simulator", "checker", "load", "cli"]
+              "client", "cache", "server", "server_commands", "server_testing", "simulator",
+              "checker_history", "checker_clients", "checker_rows", "checker", "load", "cli"]
 
 
 def tracked_files(source):

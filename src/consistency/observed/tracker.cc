@@ -52,7 +52,7 @@ void Tracker::follow(const std::vector<bool>& resting, std::vector<storage::Coll
   if (stopped_) return done(Error::of(ErrorCode::unavailable, "the cache is shutting down"));
   collections_.grow();
   fills_.grow();
-  std::vector<storage::CollectionSpec> specs(context_.specs.size());
+  std::vector<storage::CollectionSpec> specs(resting.size());  // More may have been added since.
   for (storage::CollectionId id = 0; id < specs.size(); ++id) {
     if (resting[id]) {
       specs[id].name = context_.specs[id].name;

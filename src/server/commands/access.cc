@@ -121,7 +121,7 @@ cache::HitView view_of(const cache::Engine& engine, std::string_view key, const 
 }
 
 bool takes_strings(Context& context, std::string_view key) {
-  if (!context.engine.guarded_rows(key)) return true;
+  if (context.engine.kind_of(key) != cache::CollectionKind::guarded_row) return true;
   context.reply.error(fmt::format("WRONGTYPE '{}' is a row of a table; use HINCRBY, HINCRBYFLOAT or HSET on its columns",
                                   key.substr(0, kKeyShownBytes)));
   return false;
@@ -131,7 +131,8 @@ bool fit_to_key(Context& context, storage::Mutation& mutation) {
   if (mutation.kind == storage::MutationKind::increment || mutation.kind == storage::MutationKind::append) {
     return takes_strings(context, mutation.key);
   }
-  if (mutation.kind != storage::MutationKind::put || !context.engine.guarded_rows(mutation.key)) return true;
+  const bool is_row = context.engine.kind_of(mutation.key) == cache::CollectionKind::guarded_row;
+  if (mutation.kind != storage::MutationKind::put || !is_row) return true;
   auto cells = storage::parse_row_object(mutation.value);
   if (!cells) return write_error(context.reply, cells.error()), false;
   mutation.value.clear();

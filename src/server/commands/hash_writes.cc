@@ -21,7 +21,9 @@ using storage::MutationKind;
 using storage::MutationOutcome;
 
 // Else it is one of the key-value table's: those of observed collections, which are read-only, have been refused before.
-bool is_guarded_row(const Context& context) { return context.engine.guarded_rows(context.args[1]) != nullptr; }
+bool is_guarded_row(const Context& context) {
+  return context.engine.kind_of(context.args[1]) == cache::CollectionKind::guarded_row;
+}
 
 Mutation change(Context& context) {
   Mutation mutation;

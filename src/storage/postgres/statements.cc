@@ -50,24 +50,27 @@ const Statement kTellPassed{"tell_passed", "SELECT pg_logical_emit_message(true,
 // Runs what was deferred to the commit, and defers nothing any more.
 const Statement kSetConstraints{"constraints", "SET CONSTRAINTS ALL IMMEDIATE", {}};
 const Statement kSetGuard{"set_guard",
-                          "SELECT freshet.set_guard($1, $2, $3, $4, $5), (SELECT s.name FROM unnest($6, $7) s(name, seal) "
+                          "SELECT freshet.set_guard($1, $2, $3, $4, $5), "
+                          "(SELECT array_agg(s.name) FROM unnest($6, $7) s(name, seal) "
                           "WHERE NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid "
                           "WHERE t.tgrelid = to_regclass(s.name) AND t.tgname = 'freshet_seal' AND t.tgenabled = 'A' "
-                          "AND f.proname = s.seal) LIMIT 1)",
+                          "AND f.proname = s.seal))",
                           {oid::kInt4, oid::kText, oid::kInt4, oid::kInt4, oid::kUuid, oid::kTextArray, oid::kTextArray}};
 // What vacuum writes into these rows it writes in place: their xmin stays.
 const Statement kRowsDigest{
     "rows_digest",
-    "WITH tables AS (SELECT to_regclass(n.name) AS oid FROM unnest($1::text[]) n(name)), "
-    "tree AS (SELECT t.oid FROM tables t UNION SELECT p.relid FROM tables t, pg_partition_tree(t.oid) p) "
-    "SELECT freshet.timeline(), hash_array_extended(array_agg(r.x ORDER BY r.part, r.oid, r.place), 0)::text FROM ("
+    "SELECT freshet.timeline(), n.name, ("
+    "WITH tree AS (SELECT to_regclass(n.name)::oid AS oid UNION "
+    "SELECT p.relid::oid FROM pg_partition_tree(to_regclass(n.name)) p) "
+    "SELECT hash_array_extended(array_agg(r.x ORDER BY r.part, r.oid, r.place), 0)::text FROM ("
     "SELECT 1 AS part, c.oid, 0 AS place, c.xmin AS x FROM pg_class c WHERE c.oid IN (SELECT t.oid FROM tree t) UNION ALL "
     "SELECT 2, a.attrelid, a.attnum, a.xmin FROM pg_attribute a WHERE a.attrelid IN (SELECT t.oid FROM tree t) "
     "AND a.attnum > 0 UNION ALL "
     "SELECT 3, g.oid, 0, g.xmin FROM pg_trigger g WHERE g.tgrelid IN (SELECT t.oid FROM tree t) UNION ALL "
     "SELECT 4, k.oid, 0, k.xmin FROM pg_constraint k WHERE k.conrelid IN (SELECT t.oid FROM tree t) UNION ALL "
     "SELECT 5, k.oid, 0, k.xmin FROM pg_constraint k WHERE k.confrelid IN (SELECT t.oid FROM tree t) UNION ALL "
-    "SELECT 6, w.oid, 0, w.xmin FROM pg_rewrite w WHERE w.ev_class IN (SELECT t.oid FROM tree t)) r",
+    "SELECT 6, w.oid, 0, w.xmin FROM pg_rewrite w WHERE w.ev_class IN (SELECT t.oid FROM tree t)) r) "
+    "FROM unnest($1::text[]) WITH ORDINALITY n(name, place) ORDER BY n.place",
     {oid::kTextArray}};
 // Only sessions of the same role may be ended, and only this fleet's writers are: others are named.
 const Statement kHolders{

@@ -29,12 +29,12 @@ extern const Statement kPassRow;
 extern const Statement kPassMany;
 extern const Statement kTellPassed;
 extern const Statement kSetConstraints;
-// lock class, fleet, first slot, last slot, token, tables, their seals' functions. Columns: timeline, a table that is not
-// sealed so (NULL: all are). The lease was taken before, and no seal leaves a table but for the lease's holder: a table that
-// is found sealed stays so as long as the guard counts.
+// lock class, fleet, first slot, last slot, token, tables, their seals' functions. Columns: timeline, the tables that are
+// not sealed so (NULL: all are). The lease was taken before, and no seal leaves a table but for the lease's holder: a table
+// that is found sealed stays so as long as the guard counts.
 extern const Statement kSetGuard;
-// $1 tables. Columns: timeline, a digest of what the catalog says of them, their partitions and what runs when they are
-// written: a number, NULL without tables.
+// $1 tables. Of each, in their order: timeline, name, a digest of what the catalog says of it, its partitions and what runs
+// when it is written (a number; NULL: there is no such table).
 extern const Statement kRowsDigest;
 // $1 server process that waits, $2 application names of this fleet's writers, $3 whether to end those.
 // Columns: a sentence on the holder, whether it was ended.

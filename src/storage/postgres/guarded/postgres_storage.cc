@@ -131,7 +131,7 @@ std::string escaped_text(std::string_view text) {
 // The loop's side: what lives on its thread, and the way there.
 class PostgresStorage::Lanes {
  public:
-  Lanes(const PostgresOptions& options, const PlansInForce& rows)
+  Lanes(const PostgresOptions& options, PlansInForce& rows)
       : options_(options), rows_(rows), loop_("freshet-postgres") {
     loop_.run([this] { build(); });
   }
@@ -183,14 +183,12 @@ class PostgresStorage::Lanes {
     if (!posted) done(closing_error("set_guard"));
   }
 
-  void on_outdated(std::function<void()> listener) {
+  void on_outdated(std::function<bool()> listener) {
     loop_.run([&] { outdated_listener_ = std::move(listener); });
   }
 
  private:
-  void tell_outdated() {
-    if (outdated_listener_) outdated_listener_();
-  }
+  bool tell_outdated() { return outdated_listener_ && outdated_listener_(); }
 
   void build() {
     deadlines_ = std::make_unique<Deadlines>(loop_);
@@ -223,7 +221,7 @@ class PostgresStorage::Lanes {
                                   &statements::kAcknowledgePasses},
                                  true)});
     sweep_ = std::make_unique<TombstoneSweep>(loop_, *administration_, options_);
-    rows_watch_ = std::make_unique<RowsWatch>(loop_, *administration_, rows_, [this] { tell_outdated(); });
+    rows_watch_ = std::make_unique<RowsWatch>(loop_, *administration_, rows_, [this] { return tell_outdated(); });
   }
 
   Connection::Options connection(const char* kind, base::Nanoseconds lock_timeout, std::vector<const Statement*> statements,
@@ -265,8 +263,8 @@ class PostgresStorage::Lanes {
   }
 
   const PostgresOptions options_;
-  const PlansInForce& rows_;
-  std::function<void()> outdated_listener_;
+  PlansInForce& rows_;
+  std::function<bool()> outdated_listener_;
   std::mutex mutex_;
   std::vector<std::function<void()>> incoming_;
   bool closing_ = false;
@@ -287,8 +285,7 @@ Result<std::unique_ptr<PostgresStorage>> PostgresStorage::open(const PostgresOpt
   auto rows = plan_guarded(options, options.rows, {});
   if (!rows) return rows.error();
   unseal_observed(options);
-  RowPlans plans = RowPlans().changed_to(std::move(rows->plans), std::move(rows->digest));
-  return std::unique_ptr<PostgresStorage>(new PostgresStorage(options, std::move(plans)));
+  return std::unique_ptr<PostgresStorage>(new PostgresStorage(options, RowPlans().changed_to(std::move(*rows))));
 }
 
 PostgresStorage::PostgresStorage(const PostgresOptions& options, RowPlans rows)
@@ -299,18 +296,46 @@ const RowCollections* PostgresStorage::rows() const {
   return lanes_->options().rows.empty() ? nullptr : &rows_.now().collections();
 }
 
-Result<void> PostgresStorage::guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) {
-  auto rows = plan_guarded(lanes_->options(), specs, {true, lanes_->options().fleet, period});
+Result<std::function<void()>> PostgresStorage::guard_rows(const RowChange& change) {
+  if (rows_.is_full()) {
+    return Error::of(ErrorCode::out_of_range, "guarded tables have been planned too often in this process",
+                     "Restart Freshet.");
+  }
+  const LeaseClaim claim{true, lanes_->options().fleet, change.period};
+  auto rows = plan_guarded(lanes_->options(), change.specs, claim);
+  if (!rows && change.lenient) rows = plan_each(change.specs, claim);
   if (!rows) return rows.error();
-  rows_.replace(rows_.now().changed_to(std::move(rows->plans), std::move(rows->digest)));
-  return {};
+  return std::function<void()>([this, rows = std::move(*rows)] {
+    rows_.change([&](const RowPlans& now) { return now.changed_to(rows); });
+  });
+}
+
+// Those that cannot be planned go by what they were. Errors: one was never planned.
+Result<std::vector<RowPlanRef>> PostgresStorage::plan_each(const std::vector<CollectionSpec>& specs,
+                                                           const LeaseClaim& claim) const {
+  std::vector<RowPlanRef> plans;
+  for (const auto& spec : specs) {
+    if (!spec.guarded) continue;
+    auto planned = plan_guarded(lanes_->options(), {spec}, claim);
+    if (planned) {
+      plans.push_back(std::move(planned->front()));
+      continue;
+    }
+    const auto& known = rows_.now().serving();
+    const auto before =
+        std::find_if(known.begin(), known.end(), [&](const auto& plan) { return plan->name() == spec.name; });
+    if (before == known.end()) return planned.error();
+    base::log_warning("storage", "{} goes by what it was: {}. {}", spec.name, planned.error().what, planned.error().remedy);
+    plans.push_back(*before);
+  }
+  return plans;
 }
 
 Result<void> PostgresStorage::unseal_rows(const CollectionSpec& spec, std::uint64_t period) {
   return unseal(lanes_->options(), spec, {true, lanes_->options().fleet, period});
 }
 
-void PostgresStorage::on_rows_outdated(std::function<void()> listener) { lanes_->on_outdated(std::move(listener)); }
+void PostgresStorage::on_rows_outdated(std::function<bool()> listener) { lanes_->on_outdated(std::move(listener)); }
 
 // By numbers and escapes alone, so that no setting of the other session changes what it says.
 Result<std::string> PostgresStorage::guard_statement(const std::vector<CheckedKey>& keys) const {

@@ -35,14 +35,15 @@ class PostgresStorage final : public Storage {
                      Callback<PassRequests> done) override;
   void acknowledge_passes(const PassesHeard& heard, base::Nanoseconds deadline, Callback<void> done) override;
   const RowCollections* rows() const override;
-  Result<void> guard_rows(const std::vector<CollectionSpec>& specs, std::uint64_t period) override;
+  Result<std::function<void()>> guard_rows(const RowChange& change) override;
   Result<void> unseal_rows(const CollectionSpec& spec, std::uint64_t period) override;
-  void on_rows_outdated(std::function<void()> listener) override;
+  void on_rows_outdated(std::function<bool()> listener) override;
 
  private:
   class Lanes;
   struct Gathering;
   PostgresStorage(const PostgresOptions& options, RowPlans rows);
+  Result<std::vector<RowPlanRef>> plan_each(const std::vector<CollectionSpec>& specs, const LeaseClaim& claim) const;
   void read_with_rows(const RowPlans& plans, std::vector<std::string> keys, base::Nanoseconds deadline,
                       Callback<ReadReply> done);
   void submit_read(std::shared_ptr<struct ReadCall> call, std::vector<std::string> keys, base::Nanoseconds deadline,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "storage/postgres/connection.h"
@@ -35,46 +36,55 @@ class PlanningSession {
   CatalogSession session_;
 };
 
-Result<std::string> digest_now(CatalogSession& session, const std::vector<std::string_view>& tables) {
+using Digests = std::vector<std::string>;
+
+Result<Digests> digests_now(CatalogSession& session, const std::vector<std::string_view>& tables) {
   const auto found = session.run(statements::kRowsDigest.sql, {array_literal(tables)});
   if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
-  return found.value(1);
+  Digests digests;
+  for (int row = 0; row < PQntuples(found.rows.get()); ++row) digests.emplace_back(bytes_at(found.rows.get(), row, 2));
+  return digests;
 }
 
-// The names are read as the operator's sessions read them before the tables are planned, and with their schemas after it.
-Result<PlannedRows> plan_once(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
-                              const std::vector<std::string_view>& names, const LeaseClaim& claim, bool& stood_still) {
+// Nothing, if the catalog has changed meanwhile: sealing is such a change. The names are read as the operator's sessions
+// read them before the tables are planned, and with their schemas after it.
+Result<std::optional<std::vector<RowPlanRef>>> plan_once(const PostgresOptions& options,
+                                                         const std::vector<CollectionSpec>& specs,
+                                                         const std::vector<std::string_view>& names,
+                                                         const LeaseClaim& claim) {
   auto opened = PlanningSession::open(options);
   if (!opened) return opened.error();
   CatalogSession& session = (*opened)->get();
-  PlannedRows planned;
-  const auto before = digest_now(session, names);
+  const auto before = digests_now(session, names);
   if (!before) return before.error();
   auto plans = plan_rows(session, specs, claim);
   if (!plans) return plans.error();
-  planned.plans = std::move(*plans);
   std::vector<std::string_view> tables;
-  for (const auto& plan : planned.plans) tables.push_back(plan->text().table);
-  auto after = digest_now(session, tables);
+  for (const auto& plan : *plans) tables.push_back(plan->text().table);
+  auto after = digests_now(session, tables);
   if (!after) return after.error();
-  stood_still = *before == *after;
-  planned.digest = std::move(*after);
-  return planned;
+  if (*before != *after) return std::optional<std::vector<RowPlanRef>>();
+  std::vector<RowPlanRef> planned;
+  for (std::size_t i = 0; i < plans->size(); ++i) {
+    (*plans)[i]->set_digest(std::move((*after)[i]));
+    planned.push_back((*plans)[i]);
+  }
+  return std::optional(std::move(planned));
 }
 
 }  // namespace
 
-Result<PlannedRows> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
-                                 const LeaseClaim& claim) {
+Result<std::vector<RowPlanRef>> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
+                                             const LeaseClaim& claim) {
   std::vector<std::string_view> names;
   for (const auto& spec : specs) {
     if (spec.guarded) names.push_back(spec.table);
   }
-  if (names.empty()) return PlannedRows{};
+  if (names.empty()) return std::vector<RowPlanRef>();
   for (int round = 0; round < kPlanningRoundsMax; ++round) {
-    bool stood_still = false;
-    auto planned = plan_once(options, specs, names, claim, stood_still);
-    if (!planned || stood_still) return planned;
+    auto planned = plan_once(options, specs, names, claim);
+    if (!planned) return planned.error();
+    if (*planned) return std::move(**planned);
   }
   return Error::of(ErrorCode::unavailable, "the catalog changes all the time: guarded tables cannot be planned",
                    "Try again.");

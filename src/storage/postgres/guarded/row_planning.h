@@ -13,13 +13,9 @@ namespace freshet::storage::postgres {
 // How often tables are planned again if the catalog changes at the same time; sealing them is such a change.
 inline constexpr int kPlanningRoundsMax = 5;
 
-struct PlannedRows {
-  std::vector<RowPlanRef> plans;
-  std::string digest;  // Of the catalog's rows behind them (statements::kRowsDigest), from before they were planned.
-};
-
-// Those of `specs` that are guarded; seals their tables, or refuses. Errors: as plan_rows().
-Result<PlannedRows> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
+// Those of `specs` that are guarded; seals their tables, or refuses. Nothing changed in the catalog while they were planned.
+// Errors: as plan_rows().
+Result<std::vector<RowPlanRef>> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
                                  const LeaseClaim& claim);
 
 // Takes away the seal that was made for the collection, if its table has it: nobody serves its rows as guarded ones any

@@ -27,12 +27,17 @@ void RowsWatch::look() {
 void RowsWatch::on_digest(const RowPlans& of, const Answer& answer) {
   wait();
   if (answer.error || &of != &rows_.now()) return;
-  const auto digest = std::string(bytes_at(answer.rows.get(), 0, 1));
+  const auto* const rows = answer.rows.get();
+  std::string digests, planned;
+  for (int row = 0; row < PQntuples(rows); ++row) {
+    digests.append(bytes_at(rows, row, 2)).push_back(' ');
+    planned.append(of.serving()[static_cast<std::size_t>(row)]->digest()).push_back(' ');
+  }
   const auto now = base::now();
-  if (digest == of.digest() || (digest == told_ && now - told_at_ < kRowsLookAgain)) return;
-  told_ = digest;
+  if (digests == planned || (digests == told_ && now - told_at_ < kRowsLookAgain)) return;
+  if (!outdated_()) return;
+  told_ = digests;
   told_at_ = now;
-  outdated_();
 }
 
 }  // namespace freshet::storage::postgres

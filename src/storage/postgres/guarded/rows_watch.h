@@ -16,8 +16,9 @@ inline constexpr base::Nanoseconds kRowsLookPeriod = base::kSecond;
 
 class RowsWatch {
  public:
-  // `outdated` is called once for each digest that is not the plans', and again after kRowsLookAgain while it stays so.
-  RowsWatch(net::Loop& loop, Lane& administration, const PlansInForce& rows, std::function<void()> outdated)
+  // `outdated` is called when the digests are not the plans', at each look until it says that it has been heard; and again
+  // after kRowsLookAgain while they stay so.
+  RowsWatch(net::Loop& loop, Lane& administration, const PlansInForce& rows, std::function<bool()> outdated)
       : lane_(administration), rows_(rows), outdated_(std::move(outdated)), timer_(loop) {
     wait();
   }
@@ -29,9 +30,9 @@ class RowsWatch {
 
   Lane& lane_;
   const PlansInForce& rows_;
-  const std::function<void()> outdated_;
+  const std::function<bool()> outdated_;
   net::Timer timer_;
-  std::string told_;                  // The digest that was told last,
+  std::string told_;                  // The digests that were told last,
   base::Nanoseconds told_at_ = 0;     // and when.
 };
 

@@ -2,11 +2,14 @@
 #include "storage/postgres/guarded/set_guard.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "storage/postgres/statements.h"
+#include "storage/postgres/text_array.h"
 
 namespace freshet::storage::postgres {
 namespace {
@@ -77,18 +80,25 @@ void GuardSetter::on_answer(Answer answer) {
     if (!holder_.empty()) answer.error->what += "; the last holder seen of its lock is " + holder_;
     return finish(*answer.error);
   }
-  if (!is_null(answer.rows.get(), 0, 1)) {
-    unsealed_();
-    return finish(Error::of(ErrorCode::unavailable,
-                            fmt::format("{} is not sealed any more, and nobody may cache its rows",
-                                        bytes_at(answer.rows.get(), 0, 1)),
-                            "It is sealed again by itself, if Freshet's role may do that."));
-  }
+  if (!is_null(answer.rows.get(), 0, 1)) note_unsealed(bytes_at(answer.rows.get(), 0, 1));
   stuck_since_ = 0;
   holder_.clear();
   next_slot_ = batch_end_ + 1;
   if (next_slot_ > range_.last) return finish({});
   send_next();
+}
+
+// The guard counts for all others.
+void GuardSetter::note_unsealed(std::string_view array) {
+  std::vector<std::string> tables;
+  const auto names = read_text_array(array);
+  if (!names) return finish(names.error());
+  for (const auto& name : *names) tables.emplace_back(name.value_or(""));
+  if (!rows_.now().are_unsealed(tables)) {
+    base::log_warning("storage", "{} is not sealed: its rows are not cached until it is", fmt::join(tables, ", "));
+    rows_.change([&](const RowPlans& now) { return now.with_unsealed(tables); });
+  }
+  unsealed_();
 }
 
 void GuardSetter::on_lock_timeout() {

@@ -23,8 +23,9 @@ inline constexpr std::size_t kGuardQueueMax = 4096;
 
 class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
  public:
-  // `rows`: whose seals must be there when the guard is set. `unsealed`: called when one is not.
-  GuardSetter(const PostgresOptions& options, const PlansInForce& rows, Lane& guards, Lane& administration,
+  // `rows`: whose seals must be there when the guard is set: they are told which are not, before the guard is there, and
+  // then `unsealed` is called.
+  GuardSetter(const PostgresOptions& options, PlansInForce& rows, Lane& guards, Lane& administration,
               Deadlines& deadlines, std::function<void()> unsealed)
       : options_(options), rows_(rows), guards_(guards), administration_(administration), deadlines_(deadlines),
         unsealed_(std::move(unsealed)) {}
@@ -34,6 +35,7 @@ class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
  private:
   void send_next();
   void on_answer(Answer answer);
+  void note_unsealed(std::string_view array);
   void on_lock_timeout();
   void probe_holders();
   void on_holders(Answer answer);
@@ -41,7 +43,7 @@ class GuardSetter : public std::enable_shared_from_this<GuardSetter> {
   bool is_past_limit() const { return stuck_since_ != 0 && base::now() - stuck_since_ >= options_.guard_holder_limit; }
 
   const PostgresOptions& options_;
-  const PlansInForce& rows_;
+  PlansInForce& rows_;
   Lane& guards_;
   Lane& administration_;
   Deadlines& deadlines_;

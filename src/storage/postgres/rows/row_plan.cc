@@ -196,7 +196,7 @@ bool RowPlan::is_same_as(const RowPlan& other) const {
   };
   return collection_->spec.says_the_same_as(other.collection_->spec) &&
          collection_->shape->columns == other.collection_->shape->columns && columns_ == other.columns_ &&
-         text_.sealed == other.text_.sealed && look_after_ == other.look_after_ &&
+         text_.sealed == other.text_.sealed && look_after_ == other.look_after_ && digest_ == other.digest_ &&
          same_sql(read_, other.read_) && same_sql(canonical_key_, other.canonical_key_);
 }
 
@@ -276,9 +276,9 @@ const RowPlanRef& named(const std::vector<RowPlanRef>& plans, std::string_view n
 }  // namespace
 
 RowPlans::RowPlans(std::vector<RowPlanRef> serving, std::vector<RowPlanRef> retired, std::vector<RowCollectionRef> former,
-                   std::string digest)
-    : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)), digest_(std::move(digest)),
-      collections_(collections_of(serving_), collections_of(retired_), former_) {}
+                   std::vector<std::string> unsealed)
+    : serving_(std::move(serving)), retired_(std::move(retired)), former_(std::move(former)),
+      collections_(collections_of(serving_), collections_of(retired_), former_, std::move(unsealed)) {}
 
 const RowPlan* RowPlans::find(std::string_view key) const {
   const auto name = prefix_of(key);
@@ -293,7 +293,23 @@ std::string RowPlans::tables() const {
   return names.take();
 }
 
-RowPlans RowPlans::changed_to(std::vector<RowPlanRef> serving, std::string digest) const {
+bool RowPlans::are_unsealed(const std::vector<std::string>& tables) const {
+  return std::all_of(serving_.begin(), serving_.end(), [&](const auto& plan) {
+    const bool is_meant = std::find(tables.begin(), tables.end(), plan->text().table) != tables.end();
+    return !is_meant || collections_.is_unsealed(plan->name() + ":");
+  });
+}
+
+RowPlans RowPlans::with_unsealed(const std::vector<std::string>& tables) const {
+  auto names = collections_.unsealed();
+  for (const auto& plan : serving_) {
+    const bool is_meant = std::find(tables.begin(), tables.end(), plan->text().table) != tables.end();
+    if (is_meant && !collections_.is_unsealed(plan->name() + ":")) names.push_back(plan->name());
+  }
+  return {serving_, retired_, former_, std::move(names)};
+}
+
+RowPlans RowPlans::changed_to(std::vector<RowPlanRef> serving) const {
   std::vector<RowPlanRef> retired;
   auto former = former_;
   for (auto& plan : serving) {
@@ -310,11 +326,11 @@ RowPlans RowPlans::changed_to(std::vector<RowPlanRef> serving, std::string diges
       if (!named(serving, plan->name())) retired.push_back(plan);
     }
   }
-  return {std::move(serving), std::move(retired), std::move(former), std::move(digest)};
+  return {std::move(serving), std::move(retired), std::move(former), {}};
 }
 
-Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
-                                          const LeaseClaim& claim) {
+Result<std::vector<std::shared_ptr<RowPlan>>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
+                                                        const LeaseClaim& claim) {
   std::vector<Planned> planned;
   std::map<Oid, std::string> guarded;
   const auto role = session.run("SELECT format('%I', current_user)");
@@ -328,7 +344,7 @@ Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::ve
     if (!plan) return in_collection(spec, plan.error());
     planned.push_back(std::move(*plan));
   }
-  std::vector<RowPlanRef> plans;
+  std::vector<std::shared_ptr<RowPlan>> plans;
   for (auto& [plan, leaves] : planned) {
     const auto& spec = plan->collection().spec;
     if (claim.may_seal()) {

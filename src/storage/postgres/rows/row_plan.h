@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,8 +52,11 @@ class RowPlan {
   bool has_expiry() const { return !text_.expires.empty(); }
   // What RETURNING gives may change before the commit.
   bool look_after() const { return look_after_; }
-  // But for the number of its shape.
+  // But for the number of its shape. Of the same table, in which nothing was changed since.
   bool is_same_as(const RowPlan& other) const;
+  // Of the catalog's rows behind it (statements::kRowsDigest). Set once, before anybody else has the plan.
+  const std::string& digest() const { return digest_; }
+  void set_digest(std::string digest) { digest_ = std::move(digest); }
 
   // The parts of a key of this collection. Errors: invalid_argument.
   Result<std::vector<std::string>> split(std::string_view key) const;
@@ -74,6 +78,7 @@ class RowPlan {
   const RowText text_;
   const std::vector<RowColumn> columns_;
   const bool look_after_;
+  std::string digest_;
   std::vector<AssignedColumn> assigned_;
   StatementRef read_;
   StatementRef canonical_key_;
@@ -92,10 +97,11 @@ class RowPlans {
   const RowPlan* find(std::string_view key) const;
   const RowCollections& collections() const { return collections_; }
   // Those of `serving` instead, as before where nothing has changed; what is served now and is not among them is retired.
-  RowPlans changed_to(std::vector<RowPlanRef> serving, std::string digest) const;
-  // Of the catalog's rows behind those that serve (statements::kRowsDigest), from before they were planned; and what it is
-  // of: the tables' names, an array in binary form.
-  const std::string& digest() const { return digest_; }
+  RowPlans changed_to(std::vector<RowPlanRef> serving) const;
+  // The same, but that the seals of these tables are missing.
+  RowPlans with_unsealed(const std::vector<std::string>& tables) const;
+  bool are_unsealed(const std::vector<std::string>& tables) const;
+  // The serving tables' names, an array in binary form.
   std::string tables() const;
 
   const std::vector<RowPlanRef>& serving() const { return serving_; }
@@ -103,28 +109,41 @@ class RowPlans {
 
  private:
   RowPlans(std::vector<RowPlanRef> serving, std::vector<RowPlanRef> retired, std::vector<RowCollectionRef> former,
-           std::string digest);
+           std::vector<std::string> unsealed);
 
   std::vector<RowPlanRef> serving_;
   std::vector<RowPlanRef> retired_;
   std::vector<RowCollectionRef> former_;
-  std::string digest_;
   RowCollections collections_;
 };
+
+// How often the plans may change in a process's life, since those of before stay.
+inline constexpr std::size_t kPlanChangesMax = 10'000;
 
 // The plans in force, replaced as a whole while others read them. Those of before stay as long as this: calls under way go
 // by them.
 class PlansInForce {
  public:
-  explicit PlansInForce(RowPlans first) { replace(std::move(first)); }
+  explicit PlansInForce(RowPlans first) { put(std::move(first)); }
   const RowPlans& now() const { return *now_.load(std::memory_order_acquire); }
-  // One thread at a time.
-  void replace(RowPlans next) {
+  // What `next` makes of the present ones.
+  template <typename Next>
+  void change(Next next) {
+    const std::lock_guard lock(mutex_);
+    put(next(now()));
+  }
+  bool is_full() const {
+    const std::lock_guard lock(mutex_);
+    return all_.size() >= kPlanChangesMax;
+  }
+
+ private:
+  void put(RowPlans next) {
     all_.push_back(std::make_unique<const RowPlans>(std::move(next)));
     now_.store(all_.back().get(), std::memory_order_release);
   }
 
- private:
+  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<const RowPlans>> all_;
   std::atomic<const RowPlans*> now_{nullptr};
 };
@@ -140,7 +159,7 @@ Result<GuardFindings> examine_rows(CatalogSession& session, const CollectionSpec
 
 // Looks up the tables of the guarded collections among `specs`, sees to their seals if it may, and plans them. Errors:
 // unavailable, and what stands in the way of the first collection that cannot be guarded, with the remedy.
-Result<std::vector<RowPlanRef>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
-                                          const LeaseClaim& claim = {});
+Result<std::vector<std::shared_ptr<RowPlan>>> plan_rows(CatalogSession& session, const std::vector<CollectionSpec>& specs,
+                                                        const LeaseClaim& claim = {});
 
 }  // namespace freshet::storage::postgres

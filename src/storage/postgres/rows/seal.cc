@@ -253,7 +253,6 @@ std::vector<std::string> unseal_sql(const RowText& text, const std::vector<std::
   for (const auto& leaf : leaves) sql.push_back(fmt::format("DROP TRIGGER IF EXISTS {} ON {}", kTruncate, leaf));
   sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", seal_function(text)));
   sql.push_back(fmt::format("DROP FUNCTION IF EXISTS {}()", version_function(text)));
-  for (auto& raise : raise_versions_sql(text)) sql.push_back(std::move(raise));
   return sql;
 }
 
@@ -287,6 +286,20 @@ Result<LeaseExpected> ensure_nobody_serves(CatalogSession& session, const RowTex
   return somebody_serves(text);
 }
 
+// What is there to stay: an unsealing of this process whose answer was lost may be under way still, and holds the table's
+// lock until it has ended.
+Result<bool> is_settled_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves) {
+  for (const auto& sql : {std::string("BEGIN"), fmt::format("LOCK TABLE {} IN ACCESS SHARE MODE", text.table)}) {
+    if (const auto run = session.run(sql); !run.ok()) {
+      if (session.is_connected()) session.run("ROLLBACK");
+      return Error::of(ErrorCode::unavailable, run.error.message);
+    }
+  }
+  auto sealed = is_sealed(session, text, leaves);
+  if (session.is_connected()) session.run("COMMIT");
+  return sealed;
+}
+
 Result<std::string> sealed_by(CatalogSession& session, const RowText& text) {
   const auto found = session.run(kSealedBySql, {text.table});
   if (!found.ok()) return Error::of(ErrorCode::unavailable, found.error.message);
@@ -303,13 +316,17 @@ Result<bool> has_seal_of(CatalogSession& session, const RowText& text) {
 
 Result<void> ensure_sealed(CatalogSession& session, const RowText& text, const std::vector<std::string>& leaves,
                            const LeaseClaim& claim) {
-  const auto sealed = is_sealed(session, text, leaves);
+  const auto sealed = is_settled_sealed(session, text, leaves);
   if (!sealed) return sealed.error();
   if (*sealed) return {};
   const auto by = sealed_by(session, text);
   if (!by) return by.error();
   LeaseExpected expected;
   const bool is_anothers = !by->empty() && *by != seal_name(text);
+  if (is_anothers && claim.runs) {
+    return Error::of(ErrorCode::unavailable, fmt::format("{} is sealed for another collection", text.table),
+                     "Move that to observed first, by itself.");
+  }
   if (is_anothers) {
     auto free = ensure_nobody_serves(session, text, claim);
     if (!free) return free.error();
@@ -325,15 +342,15 @@ Result<void> ensure_unsealed(CatalogSession& session, const RowText& text, const
                              const LeaseClaim& claim) {
   const auto by = sealed_by(session, text);
   if (!by) return by.error();
-  if (by->empty()) {
-    const auto raise = raise_versions_sql(text);
-    return raise.empty() ? Result<void>() : run_all(session, text, raise, "given its versions");
+  if (!by->empty()) {
+    const auto expected = ensure_nobody_serves(session, text, claim);
+    if (!expected) return expected.error();
+    if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed", &*expected); !done) return done;
+    base::log_info("storage", "{} is no longer sealed", text.table);
   }
-  const auto expected = ensure_nobody_serves(session, text, claim);
-  if (!expected) return expected.error();
-  if (auto done = run_all(session, text, unseal_sql(text, leaves), "unsealed", &*expected); !done) return done;
-  base::log_info("storage", "{} is no longer sealed", text.table);
-  return {};
+  // By itself: it reads the whole table, perhaps, and the lease must not wait for that.
+  const auto raise = raise_versions_sql(text);
+  return raise.empty() ? Result<void>() : run_all(session, text, raise, "given its versions");
 }
 
 }  // namespace freshet::storage::postgres
