@@ -265,11 +265,11 @@ class Storage {
 
   // Guarded tables while the storage runs. These block, for as long as other writers of the tables do; one call at a time.
   //
-  // The guarded ones among `specs` are planned and sealed. What is returned, once it is called, makes them what rows()
-  // tells; the caller sees to it that no guard from before counts after that, since a set_guard looks only at the seals of
-  // what rows() tells when it begins. Those of before that are not among them are retired then: the caller sees to it that nobody
-  // begins anything on their rows, and what was begun goes on. `period`: of this node's lease; 0: it has none, and no seal
-  // is touched. Errors: those of opening. Tables may have been sealed then.
+  // The guarded ones among `specs` are planned and sealed. What is returned, once called, makes them what rows() tells; the
+  // caller sees to it that no guard from before counts after that: a set_guard looks at the seals of what rows() tells when
+  // it begins. Those of before that are not among them are retired then: the caller sees to it that nobody begins anything
+  // on their rows, and what was begun goes on. `period`: of this node's lease; 0: it has none, and no seal is touched.
+  // Errors: those of opening. Tables may have been sealed then.
   struct RowChange {
     std::vector<CollectionSpec> specs;
     std::uint64_t period = 0;
