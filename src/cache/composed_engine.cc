@@ -222,7 +222,9 @@ std::vector<std::pair<std::string, std::string>> ComposedEngine::explain(std::st
     }
   });
   lines.emplace_back("cached", cached);
-  if (!found && collection_->is_open_to_others(key)) {
+  if (rows && this->rows()->is_unsealed(key)) {
+    lines.emplace_back("why not", "its table is not sealed: anybody may write it. The log says why it is not sealed again");
+  } else if (!found && collection_->is_open_to_others(key)) {
     lines.emplace_back("why not", "a transaction of plain SQL that named rows of its cell (freshet.pass) has not ended");
   } else if (!found) {
     lines.emplace_back("why not", fmt::format("not read or written since it was evicted, or the last read overlapped a "

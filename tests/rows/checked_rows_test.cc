@@ -46,6 +46,7 @@ class NoSettings final : public server::Settings {
   Result<void> set(std::string_view, std::string_view) override {
     return Error::of(ErrorCode::invalid_argument, "there are no settings here");
   }
+  void reload(Reloaded done) override { done(Error::of(ErrorCode::unsupported, "there are no settings here")); }
 };
 
 // So long a write may take; then it counts as lost, and may be on its way all the same.
