@@ -58,6 +58,7 @@ class Calls final : public storage::Storage {
     storage::Callback<void> done;
   };
 
+  const storage::RowCollections* rows() const override { return &rows_; }
   void set_guard(base::SlotRange range, storage::Token, base::Nanoseconds, storage::Callback<void> done) override {
     guards.push({range, std::move(done)});
   }
@@ -79,6 +80,9 @@ class Calls final : public storage::Storage {
   Queue<Poll> polls;
   Queue<Word> words;
   Queue<Guard> guards;
+
+ private:
+  const storage::RowCollections rows_{{}};
 };
 
 class OutsideWritersTest : public ::testing::Test {
