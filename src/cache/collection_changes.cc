@@ -330,14 +330,13 @@ bool ComposedEngine::replan_rows() {
   return true;
 }
 
-// A read that finds that its collection is served elsewhere since it began is made again, there. Whoever moves a collection
-// all the time would keep it from its end; its deadline does not.
-Callback<std::vector<Reading>> ComposedEngine::asking_again(const std::vector<std::string>& keys, const ReadOptions& options,
-                                                            Callback<std::vector<Reading>> done) {
-  const auto begun = collections_changed_.load();
+// A read that finds that its collection is served elsewhere since it began (at `begun` changes) is made again, there. Whoever
+// moves a collection all the time would keep it from its end; its deadline does not.
+Callback<std::vector<Reading>> ComposedEngine::asking_again(std::vector<std::string> keys, const ReadOptions& options,
+                                                            std::uint64_t begun, Callback<std::vector<Reading>> done) {
   auto again = options;
   again.deadline = read_deadline(options.deadline);
-  return [this, keys, again, begun, done = std::move(done)](Result<std::vector<Reading>> readings) {
+  return [this, keys = std::move(keys), again, begun, done = std::move(done)](Result<std::vector<Reading>> readings) {
     const bool moved = !readings && collections_changed_ != begun && base::now() < again.deadline && !released_;
     moved ? get_many(keys, again, done) : done(std::move(readings));
   };

@@ -163,8 +163,8 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   void begin_change(std::vector<storage::CollectionSpec> specs, bool lenient, Callback<std::vector<std::string>> done);
   void make_changes();
   bool replan_rows();
-  Callback<std::vector<Reading>> asking_again(const std::vector<std::string>& keys, const ReadOptions& options,
-                                              Callback<std::vector<Reading>> done);
+  Callback<std::vector<Reading>> asking_again(std::vector<std::string> keys, const ReadOptions& options,
+                                              std::uint64_t begun, Callback<std::vector<Reading>> done);
 
   // observed.cc
   // The observed collection that serves the key; nullopt: it is one of a guarded one.
@@ -177,7 +177,7 @@ class ComposedEngine final : public Engine, private consistency::ChangeWatcher {
   Lookup try_observed(std::string_view key, storage::CollectionId collection, const consistency::ReadPromise& promise,
                       base::Nanoseconds now, TakeObserved take);
   struct ObservedMisses;
-  std::optional<Error> gather_observed(std::string key, storage::CollectionId collection, std::size_t place,
+  std::optional<Error> gather_observed(const std::string& key, storage::CollectionId collection, std::size_t place,
                                        const ReadOptions& options, base::Nanoseconds now, Gathering& gathering,
                                        ObservedMisses& misses);
   void read_observed(ObservedMisses misses, base::Nanoseconds deadline, const std::shared_ptr<Gathering>& gathering);

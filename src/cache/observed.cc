@@ -117,8 +117,8 @@ Engine::Lookup ComposedEngine::try_get_at(std::string_view key, const ReadOption
 }
 
 // Serves the key from memory, or puts it among the misses.
-std::optional<Error> ComposedEngine::gather_observed(std::string key, storage::CollectionId collection, std::size_t place,
-                                                     const ReadOptions& options, base::Nanoseconds now,
+std::optional<Error> ComposedEngine::gather_observed(const std::string& key, storage::CollectionId collection,
+                                                     std::size_t place, const ReadOptions& options, base::Nanoseconds now,
                                                      Gathering& gathering, ObservedMisses& misses) {
   const auto promise = promise_of(collection, options);
   if (!promise) return promise.error();
@@ -129,7 +129,7 @@ std::optional<Error> ComposedEngine::gather_observed(std::string key, storage::C
   };
   if (try_observed(key, collection, *promise, now, take) == Lookup::hit) return std::nullopt;
   auto& group = misses.group_of(*promise);
-  group.keys.push_back({collection, std::move(key)});
+  group.keys.push_back({collection, key});
   group.places.push_back(place);
   return std::nullopt;
 }

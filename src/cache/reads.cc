@@ -168,7 +168,7 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
   }
   for (const auto& key : keys) table_.prefetch(base::hash_of(key));
   for (const auto& key : keys) table_.prefetch_entry(base::hash_of(key));
-  if (!options_.collections.empty()) done = asking_again(keys, options, std::move(done));
+  const auto begun = collections_changed_.load();
   const auto now = base::now();
   auto gathering = std::make_shared<Gathering>();
   gathering->readings.resize(keys.size());
@@ -176,17 +176,18 @@ void ComposedEngine::get_many(std::vector<std::string> keys, const ReadOptions& 
   ObservedMisses observed;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (const auto id = collection_of(keys[i])) {
-      if (auto error = gather_observed(std::move(keys[i]), *id, i, options, now, *gathering, observed)) return done(*error);
+      if (auto error = gather_observed(keys[i], *id, i, options, now, *gathering, observed)) return done(*error);
       continue;
     }
     if (!guards(keys[i])) return done(no_key_value(keys[i]));
     if (serve_from_memory(keys[i], options, now, gathering->readings[i])) continue;
     gathering->places.push_back(i);
-    misses.push_back(std::move(keys[i]));
+    misses.push_back(keys[i]);
   }
   gathering->missing = misses.size() + observed.groups.size();
   if (gathering->missing == 0) return done(std::move(gathering->readings));
-  gathering->done = std::move(done);
+  gathering->done = options_.collections.empty() ? std::move(done)
+                                                 : asking_again(std::move(keys), options, begun, std::move(done));
   const auto deadline = read_deadline(options.deadline);
   read_observed(std::move(observed), deadline, gathering);
   if (!misses.empty()) read_guarded(std::move(misses), deadline, gathering, nullptr);

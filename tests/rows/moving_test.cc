@@ -126,6 +126,13 @@ struct Node {
     std::from_chars(text->data(), text->data() + text->size(), value);
     return value;
   }
+  // A guard of the first row, lent to SQL.
+  std::shared_ptr<cache::SqlGuard> lend() const {
+    auto lending = future_of<std::shared_ptr<cache::SqlGuard>>([&](auto done) {
+      engine->guard_sql({"counters:1"}, base::kForever, 30 * base::kSecond, std::move(done));
+    });
+    return *take(lending);
+  }
   // Reads until it is a hit, so that what comes has something to make stale.
   void warm(int row) const {
     eventually([&] {
@@ -268,10 +275,7 @@ TEST_F(Moving, waits_for_the_end_of_what_has_begun) {
   node.wait_until_ready();  // The stream is there: a slot that is made anew would wait as well, for all that runs.
   EXPECT_EQ(node.move(spec_of(true)), "counters is guarded now");
   node.wait_until_ready();
-  auto lending = future_of<std::shared_ptr<cache::SqlGuard>>([&](auto done) {
-    node.engine->guard_sql({"counters:1"}, base::kForever, 30 * base::kSecond, std::move(done));
-  });
-  auto guard = *take(lending);
+  auto guard = node.lend();
   SqlSession session(url_);
   session.run("BEGIN");
   ASSERT_TRUE(session.run(guard->statement()).ok);
@@ -328,10 +332,7 @@ TEST_F(Moving, what_cannot_be_guarded_stays_observed) {
 TEST_F(Moving, an_engine_that_ends_meanwhile_does_not_wait) {
   auto node = std::make_unique<Node>(url_, true);
   node->wait_until_ready();
-  auto lending = future_of<std::shared_ptr<cache::SqlGuard>>([&](auto done) {
-    node->engine->guard_sql({"counters:1"}, base::kForever, 30 * base::kSecond, std::move(done));
-  });
-  auto guard = *take(lending);
+  auto guard = node->lend();
   auto moving = node->begin_move({spec_of(false)});
   eventually([&] { return node->engine->kind_of("counters:1") == CollectionKind::row; });
   guard.reset();  // Its outcome is unknown: the database is asked.

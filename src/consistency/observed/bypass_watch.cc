@@ -38,22 +38,16 @@ void BypassWatch::watch(const std::vector<storage::CollectionSpec>& specs) {
   loop_.run([&] {
     watched_.assign(specs_.size(), false);
     for (const auto& spec : specs) {
-      auto id = specs_.find(spec);
-      if (!id && specs_.is_full()) {
+      const auto id = specs_.find_or_add(spec);
+      if (!id) {
         base::log_warning("consistency", "{} is not watched: the collections of this process have been changed too often. "
                           "Restart Freshet", spec.table);
         continue;
       }
-      if (!id) id = specs_.add(spec);
       watched_.resize(specs_.size(), false);
       watched_[*id] = true;
     }
-    std::vector<storage::CollectionSpec> described(specs_.size());
-    for (std::size_t id = 0; id < described.size(); ++id) {
-      described[id].name = specs_[id].name;
-      if (watched_[id]) described[id] = specs_[id];
-    }
-    storage_->describe(std::move(described));
+    storage_->describe(specs_.described(watched_));
   });
 }
 

@@ -51,14 +51,11 @@ class Follower::Core {
     routes_.store(all_routes_.back().get(), std::memory_order_release);
   }
 
-  // The loop follows all but these.
-  void follow(std::vector<bool> resting, std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline,
-              storage::Callback<void> done) {
-    auto told = [this, resting = std::move(resting), awaited = std::move(awaited), deadline,
-                 done = std::move(done)]() mutable {
-      tracker->follow(resting, std::move(awaited), deadline, std::move(done));
-    };
-    loop.post(std::move(told));
+  // The loop follows what is `followed` now.
+  void follow(std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline, storage::Callback<void> done) {
+    loop.post([this, now = followed, awaited = std::move(awaited), deadline, done = std::move(done)]() mutable {
+      tracker->follow(now, std::move(awaited), deadline, std::move(done));
+    });
   }
 
   net::Loop& loop;
@@ -122,19 +119,16 @@ void Follower::follow(const std::vector<storage::CollectionSpec>& specs, base::N
   for (const auto id : collections()) followed[id] = true;
   std::vector<storage::CollectionId> awaited;
   for (const auto& spec : specs) {
-    auto id = core_->specs.find(spec);
-    if (!id && core_->specs.is_full()) {
+    const auto id = core_->specs.find_or_add(spec);
+    if (!id) {
       return done(Error::of(ErrorCode::out_of_range,
                             "the collections of this process have been changed too often", "Restart Freshet."));
     }
-    if (!id) id = core_->specs.add(spec);
     followed.resize(core_->specs.size(), false);
     followed[*id] = true;
     awaited.push_back(*id);
   }
-  auto resting = followed;
-  resting.flip();
-  core_->follow(std::move(resting), std::move(awaited), deadline, std::move(done));
+  core_->follow(std::move(awaited), deadline, std::move(done));
 }
 
 void Follower::serve(const std::vector<storage::CollectionSpec>& specs) {
@@ -142,10 +136,8 @@ void Follower::serve(const std::vector<storage::CollectionSpec>& specs) {
   for (const auto& spec : specs) served[*core_->specs.find(spec)] = true;
   core_->route(served);
   if (served == core_->followed) return;
-  core_->followed = served;
-  auto resting = std::move(served);
-  resting.flip();
-  core_->follow(std::move(resting), {}, base::kForever, [](const Result<void>&) {});
+  core_->followed = std::move(served);
+  core_->follow({}, base::kForever, [](const Result<void>&) {});
 }
 
 std::optional<base::Nanoseconds> Follower::age_if_fresh(const memory::Entry& entry, const ReadPromise& promise,

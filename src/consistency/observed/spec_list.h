@@ -30,6 +30,23 @@ class SpecList {
     size_.store(id + 1, std::memory_order_release);
     return static_cast<storage::CollectionId>(id);
   }
+  // That of this very specification, which is added if it is not there. Nullopt: the list is full.
+  std::optional<storage::CollectionId> find_or_add(const storage::CollectionSpec& spec) {
+    const auto known = find(spec);
+    return known || is_full() ? known : add(spec);
+  }
+  // The first `followed.size()` as ObservedStorage::describe() takes them: those that are not followed rest.
+  std::vector<storage::CollectionSpec> described(const std::vector<bool>& followed) const {
+    std::vector<storage::CollectionSpec> specs(followed.size());
+    for (std::size_t id = 0; id < specs.size(); ++id) {
+      if (followed[id]) {
+        specs[id] = *list_[id];
+      } else {
+        specs[id].name = list_[id]->name;
+      }
+    }
+    return specs;
+  }
   // Which has this very specification.
   std::optional<storage::CollectionId> find(const storage::CollectionSpec& spec) const {
     for (std::size_t id = 0; id < size(); ++id) {

@@ -47,21 +47,14 @@ void Tracker::stop() {
   for (auto& awaited : std::exchange(awaited_, {})) awaited.done(error);
 }
 
-void Tracker::follow(const std::vector<bool>& resting, std::vector<storage::CollectionId> awaited,
+// More specifications may have been added since the caller counted them.
+void Tracker::follow(const std::vector<bool>& followed, std::vector<storage::CollectionId> awaited,
                      base::Nanoseconds deadline, storage::Callback<void> done) {
   if (stopped_) return done(Error::of(ErrorCode::unavailable, "the cache is shutting down"));
   collections_.grow();
   fills_.grow();
-  std::vector<storage::CollectionSpec> specs(resting.size());  // More may have been added since.
-  for (storage::CollectionId id = 0; id < specs.size(); ++id) {
-    if (resting[id]) {
-      specs[id].name = context_.specs[id].name;
-    } else {
-      specs[id] = context_.specs[id];
-    }
-  }
   awaited_.push_back({++revision_, std::move(awaited), deadline, std::move(done)});
-  context_.storage.describe(std::move(specs));
+  context_.storage.describe(context_.specs.described(followed));
   advance();
 }
 

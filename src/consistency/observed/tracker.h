@@ -34,9 +34,9 @@ class Tracker final : public storage::StreamListener, private FillListener, priv
 
   void read(std::vector<ReadRequest> requests);
   void token(base::Nanoseconds deadline, storage::Callback<SessionToken> done);
-  // The collections of `specs` that are not among `resting` are followed from now on. Answers once those of `awaited` are
-  // served from memory; errors: the fault of one, deadline_exceeded.
-  void follow(const std::vector<bool>& resting, std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline,
+  // Those of the collections that are `followed`, by their ids, are so from now on, and others rest. Answers once those of
+  // `awaited` are served from memory; errors: the fault of one, deadline_exceeded.
+  void follow(const std::vector<bool>& followed, std::vector<storage::CollectionId> awaited, base::Nanoseconds deadline,
               storage::Callback<void> done);
   std::size_t evict(std::string_view key);
   std::size_t evict_collection(storage::CollectionId collection);

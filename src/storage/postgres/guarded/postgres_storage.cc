@@ -107,13 +107,14 @@ Result<void> prepare_database(const PostgresOptions& options) {
 
 // Collections that were guarded when a node ran last, and are not any more.
 void unseal_observed(const PostgresOptions& options) {
+  std::vector<CollectionSpec> observed;
   for (const auto& spec : options.rows) {
-    if (spec.guarded || spec.is_query()) continue;
-    const auto unsealed = unseal(options, spec, {});
-    // What is wrong with the table the follower tells.
-    if (unsealed || unsealed.error().code == ErrorCode::invalid_argument) continue;
-    base::log_warning("storage", "{} may still be sealed, so that nobody writes to it: {}. {}", spec.table,
-                      unsealed.error().what, unsealed.error().remedy);
+    if (!spec.guarded && !spec.is_query()) observed.push_back(spec);
+  }
+  for (const auto& [table, error] : unseal_each(options, observed, {})) {
+    if (error.code == ErrorCode::invalid_argument) continue;  // What is wrong with the table the follower tells.
+    base::log_warning("storage", "{} may still be sealed, so that nobody writes to it: {}. {}", table, error.what,
+                      error.remedy);
   }
 }
 
@@ -321,18 +322,17 @@ Result<std::vector<RowPlanRef>> PostgresStorage::plan_each(const std::vector<Col
       plans.push_back(std::move(planned->front()));
       continue;
     }
-    const auto& known = rows_.now().serving();
-    const auto before =
-        std::find_if(known.begin(), known.end(), [&](const auto& plan) { return plan->name() == spec.name; });
-    if (before == known.end()) return planned.error();
+    auto before = rows_.now().serving(spec.name);
+    if (!before) return planned.error();
     base::log_warning("storage", "{} goes by what it was: {}. {}", spec.name, planned.error().what, planned.error().remedy);
-    plans.push_back(*before);
+    plans.push_back(std::move(before));
   }
   return plans;
 }
 
 Result<void> PostgresStorage::unseal_rows(const CollectionSpec& spec, std::uint64_t period) {
-  return unseal(lanes_->options(), spec, {true, lanes_->options().fleet, period});
+  const auto errors = unseal_each(lanes_->options(), {spec}, {true, lanes_->options().fleet, period});
+  return errors.empty() ? Result<void>() : Result<void>(errors.front().second);
 }
 
 void PostgresStorage::on_rows_outdated(std::function<bool()> listener) { lanes_->on_outdated(std::move(listener)); }

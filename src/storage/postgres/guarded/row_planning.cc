@@ -90,10 +90,9 @@ Result<std::vector<RowPlanRef>> plan_guarded(const PostgresOptions& options, con
                    "Try again.");
 }
 
-Result<void> unseal(const PostgresOptions& options, const CollectionSpec& spec, const LeaseClaim& claim) {
-  auto opened = PlanningSession::open(options);
-  if (!opened) return opened.error();
-  CatalogSession& session = (*opened)->get();
+namespace {
+
+Result<void> unseal(CatalogSession& session, const CollectionSpec& spec, const LeaseClaim& claim) {
   const auto table = look_up_table(session, spec.table);
   if (!table) return table.error();
   RowText text;
@@ -105,6 +104,23 @@ Result<void> unseal(const PostgresOptions& options, const CollectionSpec& spec, 
   const auto writers = look_up_writers(session, *table);
   if (!writers) return writers.error();
   return ensure_unsealed(session, text, writers->leaves, claim);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, Error>> unseal_each(const PostgresOptions& options,
+                                                       const std::vector<CollectionSpec>& specs,
+                                                       const LeaseClaim& claim) {
+  if (specs.empty()) return {};
+  auto opened = PlanningSession::open(options);
+  if (!opened) return {{specs.front().table, opened.error()}};
+  std::vector<std::pair<std::string, Error>> failed;
+  for (const auto& spec : specs) {
+    if (const auto unsealed = unseal((*opened)->get(), spec, claim); !unsealed) {
+      failed.emplace_back(spec.table, unsealed.error());
+    }
+  }
+  return failed;
 }
 
 }  // namespace freshet::storage::postgres

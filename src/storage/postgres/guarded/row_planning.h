@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/postgres/options.h"
@@ -18,8 +19,9 @@ inline constexpr int kPlanningRoundsMax = 5;
 Result<std::vector<RowPlanRef>> plan_guarded(const PostgresOptions& options, const std::vector<CollectionSpec>& specs,
                                  const LeaseClaim& claim);
 
-// Takes away the seal that was made for the collection, if its table has it: nobody serves its rows as guarded ones any
-// more. Errors: as ensure_unsealed().
-Result<void> unseal(const PostgresOptions& options, const CollectionSpec& spec, const LeaseClaim& claim);
+// Takes away the seals that were made for these collections, where their tables have them: nobody serves their rows as
+// guarded ones any more. Those that went wrong, by their tables; errors: as ensure_unsealed().
+std::vector<std::pair<std::string, Error>> unseal_each(const PostgresOptions& options,
+                                                       const std::vector<CollectionSpec>& specs, const LeaseClaim& claim);
 
 }  // namespace freshet::storage::postgres

@@ -94,9 +94,9 @@ void GuardSetter::note_unsealed(std::string_view array) {
   const auto names = read_text_array(array);
   if (!names) return finish(names.error());
   for (const auto& name : *names) tables.emplace_back(name.value_or(""));
-  if (!rows_.now().are_unsealed(tables)) {
+  if (const auto news = rows_.now().not_known_unsealed(tables); !news.empty()) {
     base::log_warning("storage", "{} is not sealed: its rows are not cached until it is", fmt::join(tables, ", "));
-    rows_.change([&](const RowPlans& now) { return now.with_unsealed(tables); });
+    rows_.change([&](const RowPlans& now) { return now.with_unsealed(now.not_known_unsealed(tables)); });
   }
   unsealed_();
 }

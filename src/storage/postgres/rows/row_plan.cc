@@ -293,20 +293,23 @@ std::string RowPlans::tables() const {
   return names.take();
 }
 
-bool RowPlans::are_unsealed(const std::vector<std::string>& tables) const {
-  return std::all_of(serving_.begin(), serving_.end(), [&](const auto& plan) {
-    const bool is_meant = std::find(tables.begin(), tables.end(), plan->text().table) != tables.end();
-    return !is_meant || collections_.is_unsealed(plan->name() + ":");
-  });
+RowPlanRef RowPlans::serving(std::string_view name) const { return named(serving_, name); }
+
+std::vector<std::string> RowPlans::not_known_unsealed(const std::vector<std::string>& tables) const {
+  const auto has = [](const std::vector<std::string>& list, const std::string& text) {
+    return std::find(list.begin(), list.end(), text) != list.end();
+  };
+  std::vector<std::string> names;
+  for (const auto& plan : serving_) {
+    if (has(tables, plan->text().table) && !has(collections_.unsealed(), plan->name())) names.push_back(plan->name());
+  }
+  return names;
 }
 
-RowPlans RowPlans::with_unsealed(const std::vector<std::string>& tables) const {
-  auto names = collections_.unsealed();
-  for (const auto& plan : serving_) {
-    const bool is_meant = std::find(tables.begin(), tables.end(), plan->text().table) != tables.end();
-    if (is_meant && !collections_.is_unsealed(plan->name() + ":")) names.push_back(plan->name());
-  }
-  return {serving_, retired_, former_, std::move(names)};
+RowPlans RowPlans::with_unsealed(const std::vector<std::string>& names) const {
+  auto all = collections_.unsealed();
+  all.insert(all.end(), names.begin(), names.end());
+  return {serving_, retired_, former_, std::move(all)};
 }
 
 RowPlans RowPlans::changed_to(std::vector<RowPlanRef> serving) const {

@@ -98,13 +98,16 @@ class RowPlans {
   const RowCollections& collections() const { return collections_; }
   // Those of `serving` instead, as before where nothing has changed; what is served now and is not among them is retired.
   RowPlans changed_to(std::vector<RowPlanRef> serving) const;
-  // The same, but that the seals of these tables are missing.
-  RowPlans with_unsealed(const std::vector<std::string>& tables) const;
-  bool are_unsealed(const std::vector<std::string>& tables) const;
+  // The same, but that the seals of these collections are missing.
+  RowPlans with_unsealed(const std::vector<std::string>& names) const;
+  // The collections that serve these tables, and of which it is not known yet that their seals are missing.
+  std::vector<std::string> not_known_unsealed(const std::vector<std::string>& tables) const;
   // The serving tables' names, an array in binary form.
   std::string tables() const;
 
   const std::vector<RowPlanRef>& serving() const { return serving_; }
+  // Of the serving ones; null: none.
+  RowPlanRef serving(std::string_view name) const;
   const std::vector<RowPlanRef>& retired() const { return retired_; }
 
  private:
