@@ -330,8 +330,8 @@ bool ComposedEngine::replan_rows() {
   return true;
 }
 
-// A read that finds that its collection is served elsewhere since it began (at `begun` changes) is made again, there. Whoever
-// moves a collection all the time would keep it from its end; its deadline does not.
+// A read that finds that its collection is served elsewhere since it began (at `begun` changes) is made again, there.
+// Whoever moves a collection all the time would keep it from its end; its deadline does not.
 Callback<std::vector<Reading>> ComposedEngine::asking_again(std::vector<std::string> keys, const ReadOptions& options,
                                                             std::uint64_t begun, Callback<std::vector<Reading>> done) {
   auto again = options;
