@@ -110,12 +110,13 @@ void TcpProxy::accept_one() {
   pairs_.push_back({client, server});
 }
 
-bool TcpProxy::forward(const Pair& pair, bool from_client) {
+bool TcpProxy::forward(Pair& pair, bool from_client) {
   std::array<char, kBufferBytes> buffer;
   const auto count = recv(from_client ? pair.client : pair.server, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
   if (count == 0) return false;
-  if (!from_client && mode_ == Mode::swallow_replies) {
+  if (!from_client && (pair.lost_replies || mode_ == Mode::swallow_replies)) {
+    pair.lost_replies = true;
     const std::lock_guard lock(mutex_);
     swallowed_ += static_cast<std::uint64_t>(count);
     changed_.notify_all();

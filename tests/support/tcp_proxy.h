@@ -16,7 +16,9 @@ class TcpProxy {
   enum class Mode : std::uint8_t {
     pass,             // Both ways.
     refuse,           // New connections are closed at once; those open go on.
-    swallow_replies,  // Requests reach the server; its replies are read and thrown away.
+    // Requests reach the server; its replies are read and thrown away. A connection that has lost one passes none ever
+    // after, in no mode: TCP may break, but it leaves nothing out.
+    swallow_replies,
     stall,            // Nothing is read, in either direction.
   };
 
@@ -40,12 +42,13 @@ class TcpProxy {
   struct Pair {
     int client = -1;
     int server = -1;
+    bool lost_replies = false;
   };
 
   void main();
   void accept_one();
   // Moves what is there; false if the connection is over.
-  bool forward(const Pair& pair, bool from_client);
+  bool forward(Pair& pair, bool from_client);
   void wake();
 
   std::atomic<int> upstream_port_;
