@@ -12,6 +12,7 @@ usage: observed_serving_test.py FOLDER_OF_FRESHET tracking|paused|clock [SEED]
 import os
 import random
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import serving  # noqa: E402
 from psql import Psql  # noqa: E402
 
 POSTGRES = TESTS.parent / "tools" / "temporary-postgres"
+POSTGRES_PROGRAM = os.path.join(os.environ.get("FRESHET_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"), "postgres")
 ROWS = 8
 WRITERS = 2
 SECONDS_MAX = 30          # For whatever must come to pass.
@@ -54,10 +56,13 @@ class Scene:
         self.folder = tempfile.TemporaryDirectory(prefix="freshet-observed-")
         self.data = Path(self.folder.name) / "postgres"
         os.chmod(self.folder.name, 0o755)
+        environment = dict(os.environ)
         if stepped:
             self.clock = SteppedClock(self.folder.name)
+            self.freshet = self.clock.shown_to(freshet)
+            environment["FRESHET_POSTGRES_PROGRAM"] = self.clock.shown_to(POSTGRES_PROGRAM)
         self.url = subprocess.run([POSTGRES, "start", self.data, "--with", str(os.getpid()), "wal_sender_timeout = 5s"],
-                                  check=True, text=True, stdout=subprocess.PIPE).stdout.split()[-1]
+                                  check=True, text=True, stdout=subprocess.PIPE, env=environment).stdout.split()[-1]
         self.sql = Psql(self.url)
         self.sql.run("CREATE TABLE item (id int PRIMARY KEY, n bigint NOT NULL)")
         self.sql.run(fill())
@@ -387,13 +392,23 @@ def paused(scene, seed):
 
 
 class SteppedClock:
-    """The wall clock of every process that is started from now on; steady clocks stay, as the kernel keeps them."""
+    """The wall clock of chosen programs; steady clocks stay, as the kernel keeps them. Only of these, and not of shells and
+    whatever else starts them: the library shares memory between a process and its children, and fails in a child whose
+    parent has ended too soon."""
 
     def __init__(self, folder):
         self.file = Path(folder) / "clock"
         self.step(0)
-        os.environ.update(LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=str(self.file), FAKETIME_CACHE_DURATION="1",
-                          FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+
+    def shown_to(self, program):
+        """A program that is the given one under this clock."""
+        settings = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.file, "FAKETIME_CACHE_DURATION": 1,
+                    "FAKETIME_DONT_FAKE_MONOTONIC": 1, "DONT_FAKE_MONOTONIC": 1}
+        exports = " ".join("%s=%s" % (name, shlex.quote(str(value))) for name, value in settings.items())
+        shown = self.file.with_name("clocked-" + Path(program).name)
+        shown.write_text("#!/bin/sh\nexport %s\nexec %s \"$@\"\n" % (exports, shlex.quote(str(program))))
+        shown.chmod(0o755)
+        return str(shown)
 
     def step(self, seconds):
         self.seconds = seconds

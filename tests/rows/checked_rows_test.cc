@@ -14,10 +14,8 @@
 #include "checker/rows/row_statements.h"
 #include "checker/rows/row_table.h"
 #include "delayed_storage.h"
-#include "ownership/postgres_lease.h"
 #include "server/commands/table.h"
 #include "server/server.h"
-#include "storage/postgres/guarded/postgres_storage.h"
 #include "temporary_postgres.h"
 
 namespace freshet {
@@ -69,25 +67,19 @@ class Node {
  public:
   explicit Node(Protections protections) : url(TemporaryPostgres::shared().create_database()) {
     TemporaryPostgres::run(url, checker::statement_to_create("checked"));
-    storage::postgres::PostgresOptions options;
-    options.url = url;
-    storage::CollectionSpec spec;
+    cache::EngineOptions options;
+    options.storage_url = url;
+    options.memory_bytes = 16 << 20;
+    options.write_deadline = kWriteDeadline;
+    auto& spec = options.collections.emplace_back();
     spec.name = spec.table = "checked";
     spec.guarded = true;
-    options.rows = {spec};
-    auto opened = storage::postgres::PostgresStorage::open(options);
-    if (!opened) throw std::runtime_error(opened.error().what);
-    ownership::PostgresLeaseOptions lease;
-    lease.url = url;
-    cache::EngineParts parts;
-    parts.storage = std::make_unique<DelayedStorage>(std::shared_ptr<storage::Storage>(std::move(*opened)), bad_network());
-    parts.ownership = *ownership::PostgresLease::open(lease);
-    parts.protections = protections;
-    parts.limits.outside.poll_interval = kPollInterval;
-    cache::EngineOptions engine_options;
-    engine_options.memory_bytes = 16 << 20;
-    engine_options.write_deadline = kWriteDeadline;
-    engine = std::make_unique<cache::ComposedEngine>(engine_options, std::move(parts));
+    auto parts = cache::open_parts(options);
+    if (!parts) throw std::runtime_error(parts.error().what);
+    parts->storage = std::make_unique<DelayedStorage>(std::move(parts->storage), bad_network());
+    parts->protections = protections;
+    parts->limits.outside.poll_interval = kPollInterval;
+    engine = std::make_unique<cache::ComposedEngine>(options, std::move(*parts));
     while (engine->stats().slots_guarded != base::kSlots) std::this_thread::yield();
     server::ServerOptions server_options;
     server_options.listen = "127.0.0.1:0";

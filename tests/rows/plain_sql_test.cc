@@ -18,8 +18,6 @@
 #include "cache/composed_engine.h"
 #include "cache/transaction.h"
 #include "held_storage.h"
-#include "ownership/postgres_lease.h"
-#include "storage/postgres/guarded/postgres_storage.h"
 #include "random_seed.h"
 #include "tcp_proxy.h"
 #include "temporary_postgres.h"
@@ -54,27 +52,21 @@ struct NodeOptions {
 class Node {
  public:
   Node(const std::string& url, const NodeOptions& chosen) {
-    storage::postgres::PostgresOptions options;
-    options.url = url;
-    storage::CollectionSpec spec;
+    cache::EngineOptions options;
+    options.storage_url = url;
+    options.memory_bytes = 16 << 20;
+    options.lease = chosen.lease;
+    auto& spec = options.collections.emplace_back();
     spec.name = spec.table = "counters";
     spec.guarded = true;
-    options.rows = {spec};
-    auto opened = storage::postgres::PostgresStorage::open(options);
-    if (!opened) throw std::runtime_error(opened.error().what);
-    ownership::PostgresLeaseOptions lease;
-    lease.url = url;
-    lease.lease = chosen.lease;
-    cache::EngineParts parts;
-    auto holding = std::make_unique<HeldStorage>(std::shared_ptr<storage::Storage>(std::move(*opened)));
+    auto parts = cache::open_parts(options);
+    if (!parts) throw std::runtime_error(parts.error().what);
+    auto holding = std::make_unique<HeldStorage>(std::move(parts->storage));
     held = holding.get();
-    parts.storage = std::move(holding);
-    parts.ownership = *ownership::PostgresLease::open(lease);
-    parts.protections = chosen.protections;
-    parts.limits.outside.poll_interval = chosen.poll_interval;
-    cache::EngineOptions engine_options;
-    engine_options.memory_bytes = 16 << 20;
-    engine = std::make_unique<cache::ComposedEngine>(engine_options, std::move(parts));
+    parts->storage = std::move(holding);
+    parts->protections = chosen.protections;
+    parts->limits.outside.poll_interval = chosen.poll_interval;
+    engine = std::make_unique<cache::ComposedEngine>(options, std::move(*parts));
   }
   void wait_until_guarded() const {
     while (engine->stats().slots_guarded != base::kSlots) std::this_thread::yield();
