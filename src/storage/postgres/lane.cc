@@ -104,11 +104,20 @@ Connection* Lane::pick() {
 }
 
 void Lane::pump() {
-  while (!queue_.empty()) {
-    Connection* connection = pick();
-    if (connection == nullptr) return;
-    dispatch(*connection);
+  while (!queue_.empty() && !holds_back() && send_first()) {
   }
+}
+
+void Lane::pump_all() {
+  while (!queue_.empty() && send_first()) {
+  }
+}
+
+bool Lane::send_first() {
+  Connection* connection = pick();
+  if (connection == nullptr) return false;
+  dispatch(*connection);
+  return true;
 }
 
 void Lane::dispatch(Connection& connection) { send(take(), connection); }

@@ -98,6 +98,9 @@ class Lane : protected Connection::Observer {
   // How many statements a connection may have in flight to be sent the first call of the queue.
   virtual std::size_t in_flight_max() const { return options_.in_flight_max; }
 
+  // Whether the first call of the queue is not to be sent yet. Who says so pumps all later.
+  virtual bool holds_back() { return false; }
+
   // Takes the first call, or this one, off the queue to send it.
   CallPointer take();
   void take(CallPointer call);
@@ -115,9 +118,12 @@ class Lane : protected Connection::Observer {
   // An old primary's answer, or a standby's.
   void distrust(const CallPointer& call, Connection& connection);
   void pump();
+  // Whatever holds_back() says.
+  void pump_all();
 
  private:
   Connection* pick();
+  bool send_first();
   bool is_trustworthy(const Call& call, const Connection& connection, const PGresult* rows) const;
   void on_reply(const CallPointer& call, Connection& connection, Reply reply);
   void on_deadline(const CallPointer& call);

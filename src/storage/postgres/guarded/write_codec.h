@@ -25,6 +25,7 @@ struct WriteCall final : Call {
   // Of several statements: with rows among its keys, or keys that are only checked. And then its reply.
   std::unique_ptr<WriteTransaction> transaction;
   std::optional<Result<WriteReply>> transaction_reply;
+  bool is_under_way = false;  // Sent as one that may travel with others, and not answered.
 };
 using WriteCallPointer = std::shared_ptr<WriteCall>;
 

@@ -60,10 +60,34 @@ std::size_t WriteLane::in_flight_max() const {
   return call.transaction ? kRowsInFlightMax : kPutsInFlightMax;
 }
 
+// Each transaction has its cost, whatever it carries. Where commits are slow, as many soon wait as are under way; where they
+// are quick, those are soon back.
+bool WriteLane::holds_back() {
+  const auto& call = static_cast<const WriteCall&>(*first());
+  if (!call.transaction || !may_merge(call) || queue().size() >= under_way_) return false;
+  if (!std::exchange(is_waiting_, true)) {
+    company_timer_.start(kCompanyWaitMax, [this] {
+      is_waiting_ = false;
+      pump_all();
+    });
+  }
+  return true;
+}
+
+void WriteLane::set_out(const Batch& batch) {
+  for (const auto& call : batch) call->is_under_way = true;
+  under_way_ += batch.size();
+}
+
+void WriteLane::came_back(const WriteCallPointer& call) {
+  if (std::exchange(call->is_under_way, false)) --under_way_;
+}
+
 void WriteLane::dispatch(Connection& connection) {
   const auto& begins = static_cast<const WriteCall&>(*first());
   if (!may_merge(begins)) return send_alone(std::static_pointer_cast<WriteCall>(Lane::take()), connection);
   auto batch = begins.transaction ? gather_transactions() : gather_puts();
+  if (batch.front()->transaction) set_out(batch);
   if (batch.size() == 1) return send_alone(batch.front(), connection);
   batch.front()->transaction ? send_transactions(std::move(batch), connection) : send_merged(std::move(batch), connection);
 }
@@ -120,6 +144,7 @@ void WriteLane::send_transactions(Batch batch, Connection& connection) {
 
 // One whose row was not as expected goes again, alone, and the others are done. What the server refuses it refuses for all.
 void WriteLane::on_transactions(const Batch& batch, Connection& connection, Reply reply) {
+  for (const auto& call : batch) came_back(call);
   if (reply.error) return refuse_batch(batch, connection, *reply.error);
   if (!reply.rows) {
     for (const auto& call : batch) lose(call, reply.lost);
@@ -146,6 +171,7 @@ void WriteLane::send_transaction(const WriteCallPointer& call, Connection& conne
 }
 
 void WriteLane::on_transaction(const WriteCallPointer& call, Connection& connection, Reply reply) {
+  came_back(call);
   if (reply.error) judge_session(connection, *reply.error);
   if (!reply.rows && !reply.error) return lose(call, reply.lost);
   if (call->state == Call::State::finished) return;

@@ -30,16 +30,21 @@ inline constexpr std::size_t kPutsInFlightMax = 2;
 // Writes of rows to idle ones only: what comes while one is under way is the next transaction, and the more travel together,
 // the less each costs.
 inline constexpr std::size_t kRowsInFlightMax = 1;
+// And while fewer wait than are under way, they wait for those that come back, and for company; no longer than this.
+inline constexpr base::Nanoseconds kCompanyWaitMax = 2 * base::kMillisecond;
 
 class WriteLane final : public Lane {
  public:
   WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options)
-      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options) {}
+      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options), company_timer_(loop) {}
 
  private:
   using Batch = std::vector<WriteCallPointer>;
   void dispatch(Connection& connection) override;
   std::size_t in_flight_max() const override;
+  bool holds_back() override;
+  void set_out(const Batch& batch);
+  void came_back(const WriteCallPointer& call);
   void send_alone(const WriteCallPointer& call, Connection& connection);
   void send_transactions(Batch batch, Connection& connection);
   void on_transactions(const Batch& batch, Connection& connection, Reply reply);
@@ -55,6 +60,9 @@ class WriteLane final : public Lane {
   void finish_batch(const Batch& batch, const PGresult* rows);
 
   const PostgresOptions& storage_options_;
+  std::size_t under_way_ = 0;      // Writes of rows.
+  net::Timer company_timer_;       // Runs while some are held back.
+  bool is_waiting_ = false;
 };
 
 }  // namespace freshet::storage::postgres
