@@ -11,6 +11,7 @@ find_package(prometheus-cpp REQUIRED CONFIG COMPONENTS core pull)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(libzstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 # Its CMake package names a program that Debian does not ship.
 pkg_check_modules(xgboost REQUIRED IMPORTED_TARGET xgboost)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)

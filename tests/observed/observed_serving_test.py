@@ -59,7 +59,8 @@ class Scene:
         environment = dict(os.environ)
         if stepped:
             self.clock = SteppedClock(self.folder.name)
-            self.freshet = self.clock.shown_to(freshet)
+            # What fakes the clock does not get on with jemalloc.
+            self.freshet = self.clock.shown_to(freshet.parent / "tests" / "freshet_plain_allocator")
             environment["FRESHET_POSTGRES_PROGRAM"] = self.clock.shown_to(POSTGRES_PROGRAM)
         self.url = subprocess.run([POSTGRES, "start", self.data, "--with", str(os.getpid()), "wal_sender_timeout = 5s"],
                                   check=True, text=True, stdout=subprocess.PIPE, env=environment).stdout.split()[-1]
