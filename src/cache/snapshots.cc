@@ -53,6 +53,7 @@ struct ComposedEngine::Collecting {
 std::vector<std::optional<consistency::GuardedCollection::WriteMark>> ComposedEngine::marks_of(
     const std::vector<std::string>& keys) {
   Collecting::Marks marks;
+  marks.reserve(keys.size());
   for (const auto& key : keys) marks.push_back(collection_->write_mark(key));
   return marks;
 }

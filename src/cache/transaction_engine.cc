@@ -92,6 +92,7 @@ void TransactionEngine::get_many(std::vector<std::string> keys, const ReadOption
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (const auto changed = changed_rows_.find(keys[i]); changed != changed_rows_.end()) {
       later.emplace_back(i, changed->second);
+      told_again_.insert(changed->second);
     } else if (const auto* reading = known(keys[i])) {
       readings[i] = *reading;
     } else {
@@ -100,7 +101,7 @@ void TransactionEngine::get_many(std::vector<std::string> keys, const ReadOption
   }
   if (later.empty()) return done(std::move(readings));
   pending_.push_back([this, keys = std::move(keys), readings = std::move(readings), later = std::move(later),
-                          done = std::move(done)](const storage::WriteReply& reply) mutable {
+                          done = std::move(done)](storage::WriteReply& reply) mutable {
                         for (const auto& [place, write] : later) {
                           const auto& outcome = reply[pairs_ + write];
                           if (!outcome) return done(outcome.error());
@@ -126,15 +127,17 @@ Result<MutationOutcome> TransactionEngine::change_pair(const Mutation& mutation)
 }
 
 std::optional<MutationOutcome> TransactionEngine::decide_row(const Mutation& mutation) const {
-  if (is_unknown(mutation.key)) return std::nullopt;
+  const auto is_conditional = [](const storage::Cell& cell) { return cell.kind == storage::Cell::Kind::set_if_null; };
+  const bool asks = mutation.condition != Condition::none || std::ranges::any_of(mutation.cells, is_conditional);
+  if (!asks || is_unknown(mutation.key)) return std::nullopt;
   const auto state = state_of(mutation.key);
   const bool holds = mutation.condition == Condition::none ||
                      (mutation.condition == Condition::if_absent && !state.present) ||
                      (mutation.condition == Condition::if_present && state.present) ||
                      (mutation.condition == Condition::if_version &&
                       mutation.version == (state.present ? state.version : 0));
-  const bool only_nulls = std::none_of(mutation.cells.begin(), mutation.cells.end(), [&](const storage::Cell& cell) {
-    return cell.kind == storage::Cell::Kind::set_if_null && has_value(*known(mutation.key), cell.column);
+  const bool only_nulls = std::ranges::none_of(mutation.cells, [&](const storage::Cell& cell) {
+    return is_conditional(cell) && has_value(*known(mutation.key), cell.column);
   });
   if (holds && only_nulls) return std::nullopt;
   MutationOutcome outcome;
@@ -150,6 +153,7 @@ std::size_t TransactionEngine::add_row(Mutation mutation) {
       if (cell.kind == storage::Cell::Kind::set_if_null) cell.kind = storage::Cell::Kind::set;
     }
   }
+  if (rows_.empty()) rows_.reserve(readings_.size());
   changed_rows_[mutation.key] = rows_.size();
   rows_.push_back(std::move(mutation));
   return rows_.size() - 1;
@@ -173,6 +177,7 @@ void TransactionEngine::write(std::vector<Mutation> mutations, bool all_or_nothi
     }
   }
   storage::WriteReply reply;
+  reply.reserve(mutations.size());
   if (all_or_nothing && !all_hold(mutations)) {
     reply.assign(mutations.size(), MutationOutcome());
     return done(std::move(reply));
@@ -191,8 +196,11 @@ void TransactionEngine::write(std::vector<Mutation> mutations, bool all_or_nothi
   }
   if (later.empty()) return done(std::move(reply));
   pending_.push_back([this, reply = std::move(reply), later = std::move(later),
-                          done = std::move(done)](const storage::WriteReply& written) mutable {
-                        for (const auto& [place, write] : later) reply[place] = written[pairs_ + write];
+                          done = std::move(done)](storage::WriteReply& written) mutable {
+                        for (const auto& [place, write] : later) {
+                          auto& outcome = written[pairs_ + write];
+                          reply[place] = told_again_.contains(write) ? outcome : std::move(outcome);
+                        }
                         done(std::move(reply));
                       });
 }
@@ -234,7 +242,7 @@ std::vector<Mutation> TransactionEngine::take_writes() {
   return writes;
 }
 
-void TransactionEngine::answer(const storage::WriteReply& reply) {
+void TransactionEngine::answer(storage::WriteReply reply) {
   for (auto& pending : std::exchange(pending_, {})) pending(reply);
 }
 

@@ -24,7 +24,7 @@ class TransactionEngine final : public Engine {
   // What is to be written, in order. Ends the commands: what is called from now on is refused.
   std::vector<Mutation> take_writes();
   // What became of that, in the same order: answers whoever waits.
-  void answer(const storage::WriteReply& reply);
+  void answer(storage::WriteReply reply);
   // Nothing was written: nobody will be answered.
   void forget() { pending_.clear(); }
 
@@ -77,7 +77,7 @@ class TransactionEngine final : public Engine {
   void release() override {}
 
  private:
-  using Answer = std::function<void(const storage::WriteReply&)>;
+  using Answer = std::function<void(storage::WriteReply&)>;
 
   bool is_row(std::string_view key) const { return guarded_rows(key) != nullptr; }
   // The row has been changed: only the table knows what it is now.
@@ -97,6 +97,7 @@ class TransactionEngine final : public Engine {
   std::set<std::string, std::less<>> changed_pairs_;
   std::map<std::string, std::size_t, std::less<>> changed_rows_;  // The last of its writes.
   std::vector<Mutation> rows_;
+  std::set<std::size_t> told_again_;  // Of these writes: a later command reads what they made.
   std::vector<Answer> pending_;    // Of commands that wait for what the table makes of their rows.
   std::size_t pairs_ = 0;      // Writes of pairs, which come before those of rows.
   bool ended_ = false;

@@ -133,6 +133,7 @@ void ComposedEngine::read_locked(const std::shared_ptr<LockedTransaction>& trans
     if (!readings) return done(std::move(readings).error());
     const auto still = marks_of(transaction->keys());
     std::vector<consistency::KeyLocks::Standing> standings;
+    standings.reserve(owned.size());
     for (std::size_t i = 0; i < owned.size(); ++i) {
       const auto& key = transaction->keys()[i];
       if (!owned[i] || !still[i] || owned[i]->slice != still[i]->slice || owned[i]->outside != still[i]->outside) {

@@ -60,6 +60,7 @@ void ComposedEngine::write(std::vector<Mutation> mutations, bool all_or_nothing,
 Callback<storage::WriteReply> ComposedEngine::telling_watcher(const std::vector<Mutation>& mutations,
                                                               Callback<storage::WriteReply> done) {
   std::vector<std::string> keys;
+  keys.reserve(mutations.size());
   for (const auto& mutation : mutations) keys.push_back(mutation.key);
   return [this, keys = std::move(keys), done = std::move(done)](Result<storage::WriteReply> reply) {
     for (const auto& key : keys) on_changed(key);

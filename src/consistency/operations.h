@@ -11,8 +11,8 @@
 // May use storage's words, ownership, the guards. A shard's members are touched only with its mutex held.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -86,8 +86,9 @@ struct KeyOperations {
     std::uint64_t ticket;
     std::function<void()> run;
   };
-  std::deque<Locker> lockers;
-  std::deque<Held> held;
+  // Nearly always empty, and then lists allocate nothing.
+  std::list<Locker> lockers;
+  std::list<Held> held;
   std::uint64_t last_ticket = 0;
   WriteGroup group;
   storage::Version tombstone = 0;                 // Of the last delete, if that is what storage holds; else 0.

@@ -61,6 +61,7 @@ void GuardedCollection::begin(const WriteRef& write, std::vector<storage::Mutati
   counters_.writes.fetch_add(1, std::memory_order_relaxed);
   std::unordered_map<std::string_view, std::size_t> places;
   write->parts.reserve(mutations.size());
+  write->part_of.reserve(mutations.size());
   for (const auto& mutation : mutations) {
     const auto [place, is_new] = places.try_emplace(mutation.key, write->parts.size());
     if (is_new) write->parts.push_back(part_of_key(mutation.key));

@@ -65,12 +65,12 @@ class Session {
 
   // Pauses the session until the returned callback has run (on any thread, once); `finish` then writes the reply, or defers
   // again.
-  template <typename T>
-  storage::Callback<T> defer_result(std::function<void(Session&, Result<T>)> finish) {
+  template <typename T, typename Finish>
+  storage::Callback<T> defer_result(Finish finish) {
     waiting_ = true;
     if (run_) {
-      return [answer = run_->answer_to_current(), finish = std::move(finish)](Result<T> result) mutable {
-        answer([finish = std::move(finish), result = std::move(result)](Session& session) mutable {
+      return [current = run_->current(), finish = std::move(finish)](Result<T> result) mutable {
+        current.go_on([finish = std::move(finish), result = std::move(result)](Session& session) mutable {
           finish(session, std::move(result));
         });
       };
@@ -99,7 +99,7 @@ class Session {
   std::shared_ptr<cache::SqlGuard> take_sql_guard(std::int64_t id);
   const std::map<std::int64_t, std::shared_ptr<cache::SqlGuard>>& sql_guards() const { return sql_guards_; }
   // A step of a command of a transaction under way: what it writes goes to `reply`, what it reads and writes to the
-  // transaction. True if it waits: its step comes by TransactionRun::answer_to_current().
+  // transaction. True if it waits: its step comes by TransactionRun::current().
   bool run_within(std::shared_ptr<TransactionRun> run, protocol::Buffer& reply, const TransactionRun::Step& step);
   // Calls a queued command, within such a step.
   void call_within(const Command& command, std::span<const std::string_view> args);

@@ -44,11 +44,9 @@ TransactionRun::TransactionRun(std::vector<QueuedCommand> commands, std::shared_
     : commands_(std::move(commands)), transaction_(std::move(transaction)), engine_(engine, std::move(readings)),
       pieces_(commands_.size()) {}
 
-std::function<void(TransactionRun::Step)> TransactionRun::answer_to_current() {
-  // Weakly: the run holds the engine, and that the callbacks of rows' writes.
-  return [weak = weak_from_this(), place = current_](Step step) {
-    if (const auto run = weak.lock()) run->pieces_[place].step = std::move(step);
-  };
+// Weakly: the run holds the engine, and that the callbacks of rows' writes.
+void TransactionRun::Waiting::go_on(Step step) const {
+  if (const auto there = run.lock()) there->pieces_[place].step = std::move(step);
 }
 
 void TransactionRun::execute(Session& session) {
@@ -61,25 +59,26 @@ void TransactionRun::execute(Session& session) {
   }
   auto writes = engine_.take_writes();
   if (writes.empty()) return finish(session);
-  const auto done = [run = shared_from_this()](Session& resumed, Result<storage::WriteReply> reply) {
+  auto done = [run = shared_from_this()](Session& resumed, Result<storage::WriteReply> reply) {
     if (!reply) {
       run->engine_.forget();
       return write_refusal(resumed.reply(), reply.error());
     }
-    run->engine_.answer(*reply);
+    run->engine_.answer(*std::move(reply));
     run->finish(resumed);
   };
-  transaction_->commit(std::move(writes), base::kForever, session.defer_result<storage::WriteReply>(done));
+  transaction_->commit(std::move(writes), base::kForever, session.defer_result<storage::WriteReply>(std::move(done)));
 }
 
 void TransactionRun::execute_piece(Session& session, std::size_t index) {
-  const auto args = commands_[index].views();
-  go_on(session, pieces_[index], [&](Session& executing) { executing.call_within(*commands_[index].command, args); });
+  commands_[index].view(args_);
+  // No more than a function holds without memory of its own.
+  go_on(session, pieces_[index],
+        [this, index](Session& executing) { executing.call_within(*commands_[index].command, args_); });
 }
 
-void TransactionRun::go_on(Session& session, Piece& piece, const Step& first) {
+void TransactionRun::go_on(Session& session, Piece& piece, Step step) {
   current_ = static_cast<std::size_t>(&piece - pieces_.data());
-  Step step = first;
   for (int taken = 0; step; ++taken) {
     piece.waits = session.run_within(shared_from_this(), piece.reply, step);
     step = piece.waits && taken < kStepsMax ? std::exchange(piece.step, nullptr) : nullptr;

@@ -28,7 +28,8 @@ struct QueuedCommand {
   const Command* command;
   std::vector<std::string> args;
 
-  std::vector<std::string_view> views() const { return {args.begin(), args.end()}; }
+  // Into a vector that serves many.
+  void view(std::vector<std::string_view>& views) const { views.assign(args.begin(), args.end()); }
 };
 
 // What WATCH saw. Versions never repeat; a row without one is compared as a whole.
@@ -77,9 +78,14 @@ class TransactionRun : public std::enable_shared_from_this<TransactionRun> {
   // Executes the commands, and commits what they write. Its reply is EXEC's, at once or when the session is resumed.
   void execute(Session& session);
 
-  // A callback for the command that executes now: it goes on with `step` when it is answered.
   using Step = std::function<void(Session&)>;
-  std::function<void(Step)> answer_to_current();
+  // The command that executes now, for whoever answers it: it goes on with that step, if the run is still there.
+  struct Waiting {
+    std::weak_ptr<TransactionRun> run;
+    std::size_t place;
+    void go_on(Step step) const;
+  };
+  Waiting current() { return {weak_from_this(), current_}; }
 
  private:
   struct Piece {
@@ -90,7 +96,7 @@ class TransactionRun : public std::enable_shared_from_this<TransactionRun> {
 
   void execute_piece(Session& session, std::size_t index);
   // Runs the steps that have come for a piece.
-  void go_on(Session& session, Piece& piece, const Step& first);
+  void go_on(Session& session, Piece& piece, Step step);
   void finish(Session& session);
 
   const std::vector<QueuedCommand> commands_;
@@ -98,6 +104,7 @@ class TransactionRun : public std::enable_shared_from_this<TransactionRun> {
   cache::TransactionEngine engine_;
   std::vector<Piece> pieces_;
   std::size_t current_ = 0;
+  std::vector<std::string_view> args_;  // Of the command that executes now.
 };
 
 }  // namespace freshet::server

@@ -167,13 +167,14 @@ void write_key(Context& context, storage::Mutation mutation, FinishMutation fini
   const auto kind = mutation.kind;
   std::vector<storage::Mutation> mutations;
   mutations.push_back(std::move(mutation));
-  const auto done = [kind, finish = std::move(finish)](Session& session, storage::WriteReply&& reply) {
+  auto done = [kind, finish = std::move(finish)](Session& session, storage::WriteReply&& reply) {
     auto& outcome = reply.front();
     if (!outcome) return write_mutation_error(session.reply(), kind, outcome.error());
     count_written(session, kind, *outcome);
     finish(session, *std::move(outcome));
   };
-  context.engine.write(std::move(mutations), false, base::kForever, context.session.defer<storage::WriteReply>(done));
+  context.engine.write(std::move(mutations), false, base::kForever,
+                       context.session.defer<storage::WriteReply>(std::move(done)));
 }
 
 void write_mutation_error(protocol::ReplyWriter& reply, storage::MutationKind kind, const Error& error) {

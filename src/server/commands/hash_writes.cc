@@ -78,13 +78,13 @@ std::vector<std::string> fields_of(const std::vector<Cell>& cells) {
 void add(Context& context, std::string_view delta, void (*write)(protocol::ReplyWriter&, std::string_view)) {
   Mutation mutation = change(context);
   mutation.cells.push_back({std::string(context.args[2]), Cell::Kind::add, std::string(delta)});
-  const auto done = [key = mutation.key, field = std::string(context.args[2]), write](Session& session,
-                                                                                     MutationOutcome&& outcome) {
+  auto done = [key = mutation.key, field = std::string(context.args[2]), write](Session& session,
+                                                                               MutationOutcome&& outcome) {
     const auto sum = field_of(view_of(session.engine(), key, outcome.after), field);
     if (!sum) return session.reply().error("ERR the table made NULL of the sum");
     write(session.reply(), *sum);
   };
-  write_key(context, std::move(mutation), done);
+  write_key(context, std::move(mutation), std::move(done));
 }
 
 bool is_finite_number(std::string_view text) {

@@ -201,12 +201,12 @@ void set(Context& context) {
   Mutation mutation = put(context.args[1], context.args[2]);
   if (!read_set_options(context, mutation)) return;
   const bool wants_before = mutation.want_before;
-  const auto done = [wants_before, key = key_of(context)](Session& session, MutationOutcome&& outcome) {
+  auto done = [wants_before, key = key_of(context)](Session& session, MutationOutcome&& outcome) {
     if (wants_before) return write_before(session, key, outcome);
     if (!outcome.applied) return session.reply().null();
     session.reply().ok();
   };
-  write_key(context, std::move(mutation), done);
+  write_key(context, std::move(mutation), std::move(done));
 }
 
 void setnx(Context& context) {

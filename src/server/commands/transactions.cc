@@ -25,8 +25,10 @@ struct Executing {
 
 void gather_keys(const cache::Engine& engine, Executing& executing) {
   std::vector<std::string> keys;
+  keys.reserve(executing.commands.size() + executing.watched.size());
+  std::vector<std::string_view> args;
   for (const auto& queued : executing.commands) {
-    const auto args = queued.views();
+    queued.view(args);
     queued.command->for_each_key(args, [&](std::string_view key) {
       keys.emplace_back(key);
       return true;
@@ -105,7 +107,11 @@ void exec(Context& context) {
   queued.clear();
   if (spoilt) return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   gather_keys(context.engine, *executing);
-  for (const auto& each : executing->commands) context.session.track_reads(*each.command, each.views());
+  std::vector<std::string_view> args;
+  for (const auto& each : executing->commands) {
+    each.view(args);
+    context.session.track_reads(*each.command, args);
+  }
   if (executing->guarded.size() > storage::kBatchKeysMax) {
     return context.reply.error(
         fmt::format("EXECABORT Transaction discarded: at most {} keys go into one", storage::kBatchKeysMax));

@@ -85,6 +85,8 @@ std::optional<Error> RowWrite::fault() const {
 // A whole row (put) may name what the database computes, as reading it gives that too: it is left out.
 std::optional<Error> RowWrite::add_cells() {
   const auto& columns = plan_->columns();
+  cells_.reserve(mutation().cells.size());
+  columns_.reserve(mutation().cells.size());
   for (const auto& cell : mutation().cells) {
     const auto* column = plan_->find(cell.column);
     if (column == nullptr) {
