@@ -105,6 +105,7 @@ class Lane : protected Connection::Observer {
   CallPointer take();
   void take(CallPointer call);
   void send(const CallPointer& call, Connection& connection);
+  virtual void on_reply(const CallPointer& call, Connection& connection, Reply reply);
   const CallPointer& first() const { return queue_.front(); }
   const std::list<CallPointer>& queue() const { return queue_; }
   bool has_waiting() const { return !queue_.empty(); }
@@ -125,7 +126,6 @@ class Lane : protected Connection::Observer {
   Connection* pick();
   bool send_first();
   bool is_trustworthy(const Call& call, const Connection& connection, const PGresult* rows) const;
-  void on_reply(const CallPointer& call, Connection& connection, Reply reply);
   void on_deadline(const CallPointer& call);
   void leave_queue(Call& call);
   Error unavailable(const Call& call, const std::string& why) const;

@@ -64,7 +64,7 @@ std::size_t WriteLane::in_flight_max() const {
 // are quick, those are soon back.
 bool WriteLane::holds_back() {
   const auto& call = static_cast<const WriteCall&>(*first());
-  if (!call.transaction || !may_merge(call) || queue().size() >= under_way_) return false;
+  if (!may_merge(call) || queue().size() >= under_way_) return false;
   if (!std::exchange(is_waiting_, true)) {
     company_timer_.start(kCompanyWaitMax, [this] {
       is_waiting_ = false;
@@ -72,6 +72,12 @@ bool WriteLane::holds_back() {
     });
   }
   return true;
+}
+
+// Of a put that went alone.
+void WriteLane::on_reply(const CallPointer& call, Connection& connection, Reply reply) {
+  came_back(std::static_pointer_cast<WriteCall>(call));
+  Lane::on_reply(call, connection, std::move(reply));
 }
 
 void WriteLane::set_out(const Batch& batch) {
@@ -87,7 +93,7 @@ void WriteLane::dispatch(Connection& connection) {
   const auto& begins = static_cast<const WriteCall&>(*first());
   if (!may_merge(begins)) return send_alone(std::static_pointer_cast<WriteCall>(Lane::take()), connection);
   auto batch = begins.transaction ? gather_transactions() : gather_puts();
-  if (batch.front()->transaction) set_out(batch);
+  set_out(batch);
   if (batch.size() == 1) return send_alone(batch.front(), connection);
   batch.front()->transaction ? send_transactions(std::move(batch), connection) : send_merged(std::move(batch), connection);
 }
@@ -192,6 +198,7 @@ void WriteLane::send_merged(Batch batch, Connection& connection) {
 }
 
 void WriteLane::on_batch(const Batch& batch, Connection& connection, Reply reply) {
+  for (const auto& call : batch) came_back(call);
   if (reply.error) {
     refuse_batch(batch, connection, *reply.error);
   } else if (reply.rows) {

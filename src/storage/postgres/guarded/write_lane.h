@@ -30,7 +30,8 @@ inline constexpr std::size_t kPutsInFlightMax = 2;
 // Writes of rows to idle ones only: what comes while one is under way is the next transaction, and the more travel together,
 // the less each costs.
 inline constexpr std::size_t kRowsInFlightMax = 1;
-// And while fewer wait than are under way, they wait for those that come back, and for company; no longer than this.
+// And of either kind: while fewer wait than are under way, they wait for those to come back, and for company; no longer than
+// this.
 inline constexpr base::Nanoseconds kCompanyWaitMax = 2 * base::kMillisecond;
 
 class WriteLane final : public Lane {
@@ -43,6 +44,7 @@ class WriteLane final : public Lane {
   void dispatch(Connection& connection) override;
   std::size_t in_flight_max() const override;
   bool holds_back() override;
+  void on_reply(const CallPointer& call, Connection& connection, Reply reply) override;
   void set_out(const Batch& batch);
   void came_back(const WriteCallPointer& call);
   void send_alone(const WriteCallPointer& call, Connection& connection);
@@ -60,7 +62,7 @@ class WriteLane final : public Lane {
   void finish_batch(const Batch& batch, const PGresult* rows);
 
   const PostgresOptions& storage_options_;
-  std::size_t under_way_ = 0;      // Writes of rows.
+  std::size_t under_way_ = 0;      // Writes that may travel with others.
   net::Timer company_timer_;       // Runs while some are held back.
   bool is_waiting_ = false;
 };
