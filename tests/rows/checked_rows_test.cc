@@ -14,8 +14,10 @@
 #include "checker/rows/row_statements.h"
 #include "checker/rows/row_table.h"
 #include "delayed_storage.h"
+#include "ownership/postgres_lease.h"
 #include "server/commands/table.h"
 #include "server/server.h"
+#include "storage/postgres/guarded/postgres_storage.h"
 #include "temporary_postgres.h"
 
 namespace freshet {
@@ -62,24 +64,31 @@ Delays bad_network() {
   return delays;
 }
 
-// A server over the table `checked` of a database of its own.
+// A server over the table `checked` of a database of its own. Put together by hand: an engine with all its parts would seal
+// again at once what a test has unsealed.
 class Node {
  public:
   explicit Node(Protections protections) : url(TemporaryPostgres::shared().create_database()) {
     TemporaryPostgres::run(url, checker::statement_to_create("checked"));
-    cache::EngineOptions options;
-    options.storage_url = url;
-    options.memory_bytes = 16 << 20;
-    options.write_deadline = kWriteDeadline;
-    auto& spec = options.collections.emplace_back();
+    storage::postgres::PostgresOptions options;
+    options.url = url;
+    storage::CollectionSpec spec;
     spec.name = spec.table = "checked";
     spec.guarded = true;
-    auto parts = cache::open_parts(options);
-    if (!parts) throw std::runtime_error(parts.error().what);
-    parts->storage = std::make_unique<DelayedStorage>(std::move(parts->storage), bad_network());
-    parts->protections = protections;
-    parts->limits.outside.poll_interval = kPollInterval;
-    engine = std::make_unique<cache::ComposedEngine>(options, std::move(*parts));
+    options.rows = {spec};
+    auto opened = storage::postgres::PostgresStorage::open(options);
+    if (!opened) throw std::runtime_error(opened.error().what);
+    ownership::PostgresLeaseOptions lease;
+    lease.url = url;
+    cache::EngineParts parts;
+    parts.storage = std::make_unique<DelayedStorage>(std::shared_ptr<storage::Storage>(std::move(*opened)), bad_network());
+    parts.ownership = *ownership::PostgresLease::open(lease);
+    parts.protections = protections;
+    parts.limits.outside.poll_interval = kPollInterval;
+    cache::EngineOptions engine_options;
+    engine_options.memory_bytes = 16 << 20;
+    engine_options.write_deadline = kWriteDeadline;
+    engine = std::make_unique<cache::ComposedEngine>(engine_options, std::move(parts));
     while (engine->stats().slots_guarded != base::kSlots) std::this_thread::yield();
     server::ServerOptions server_options;
     server_options.listen = "127.0.0.1:0";

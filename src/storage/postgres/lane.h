@@ -1,7 +1,7 @@
 // A lane: a few connections that serve one kind of call (reads, writes, guards, administration) from one bounded queue, so
 // that no kind starves another. Each call has a deadline and is finished exactly once.
 //
-// admit() from any thread; everything else on the loop's thread. May use net and storage.
+// admit() and would_hold_back() from any thread; everything else on the loop's thread. May use net and storage.
 #pragma once
 
 #include <atomic>
@@ -82,6 +82,8 @@ class Lane : protected Connection::Observer {
   // Takes a place in the queue; false if it is full. What is admitted must be submitted.
   bool admit(const Call& call);
   std::size_t queue_max() const { return options_.queue_max; }
+  // Whether the call, which is admitted, would only be held back now: the lane fetches it later. From any thread.
+  virtual bool would_hold_back(const Call&) const { return false; }
   void submit(CallPointer call);
   // Ends a call early; its reply will be discarded.
   void finish(Call& call, Answer answer);
@@ -109,6 +111,8 @@ class Lane : protected Connection::Observer {
   const CallPointer& first() const { return queue_.front(); }
   const std::list<CallPointer>& queue() const { return queue_; }
   bool has_waiting() const { return !queue_.empty(); }
+  // In the queue, or admitted and on their way there. From any thread.
+  std::size_t waiting() const { return waiting_; }
   // The server refused it, and rolled it back.
   void refuse(const CallPointer& call, Connection& connection, const SqlError& error);
   // Gives the connection up if the error says that its session works no longer.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/function_ref.h"
 #include "base/log.h"
 #include "storage/postgres/guarded/read_lane.h"
 #include "storage/postgres/guarded/row_planning.h"
@@ -168,7 +169,7 @@ class PostgresStorage::Lanes {
     if (!lane.admit(*call)) {
       return std::exchange(call->done, nullptr)({{}, full_error(call->doing, lane.queue_max()), {}});
     }
-    if (!post([&lane, call] { lane.submit(call); })) {
+    if (!post([&lane, call] { lane.submit(call); }, [&] { return lane.would_hold_back(*call); })) {
       std::exchange(call->done, nullptr)({{}, closing_error(call->doing), {}});
     }
   }
@@ -207,7 +208,7 @@ class PostgresStorage::Lanes {
                                   &statements::kWriteAll, &statements::kPassRow, &statements::kPassMany,
                                   &statements::kTellPassed, &statements::kSetConstraints},
                                  false)},
-        options_);
+        options_, [this] { drain(); });
     guards_ = std::make_unique<Lane>(
         loop_, *deadlines_,
         Lane::Options{kGuardConnections, 1, kGuardQueueMax, SIZE_MAX / 2,
@@ -240,17 +241,21 @@ class PostgresStorage::Lanes {
     return result;
   }
 
-  // False if the storage is being destroyed.
-  bool post(std::function<void()> task) {
+  // False if the storage is being destroyed. A task that may wait is drained when something else is.
+  bool post(std::function<void()> task, base::FunctionRef<bool()> may_wait) {
     bool wake;
     {
       const std::lock_guard lock(mutex_);
       if (closing_) return false;
-      wake = incoming_.empty();
       incoming_.push_back(std::move(task));
+      wake = !is_woken_ && !may_wait();
+      is_woken_ = is_woken_ || wake;
     }
     if (wake) loop_.post([this] { drain(); });
     return true;
+  }
+  bool post(std::function<void()> task) {
+    return post(std::move(task), [] { return false; });
   }
 
   // What arrived together is queued together: reads can travel together.
@@ -259,6 +264,7 @@ class PostgresStorage::Lanes {
     {
       const std::lock_guard lock(mutex_);
       tasks.swap(incoming_);
+      is_woken_ = false;
     }
     for (auto& task : tasks) task();
   }
@@ -268,6 +274,7 @@ class PostgresStorage::Lanes {
   std::function<bool()> outdated_listener_;
   std::mutex mutex_;
   std::vector<std::function<void()>> incoming_;
+  bool is_woken_ = false;  // drain() has been called for.
   bool closing_ = false;
   const std::shared_ptr<History> history_ = std::make_shared<History>();
   std::unique_ptr<Deadlines> deadlines_;

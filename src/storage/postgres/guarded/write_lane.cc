@@ -63,30 +63,40 @@ std::size_t WriteLane::in_flight_max() const {
 // Each transaction has its cost, whatever it carries. Where commits are slow, as many soon wait as are under way; where they
 // are quick, those are soon back.
 bool WriteLane::holds_back() {
-  const auto& call = static_cast<const WriteCall&>(*first());
-  if (!may_merge(call) || queue().size() >= under_way_) return false;
-  if (!std::exchange(is_waiting_, true)) {
-    company_timer_.start(kCompanyWaitMax, [this] {
-      is_waiting_ = false;
-      pump_all();
-    });
-  }
-  return true;
+  return may_merge(static_cast<const WriteCall&>(*first())) && queue().size() < under_way_;
 }
 
-// Of a put that went alone.
-void WriteLane::on_reply(const CallPointer& call, Connection& connection, Reply reply) {
-  came_back(std::static_pointer_cast<WriteCall>(call));
-  Lane::on_reply(call, connection, std::move(reply));
+// Nobody wakes the loop for it: it is asked after it is on its way, and what comes back is counted before it is fetched.
+bool WriteLane::would_hold_back(const Call& call) const {
+  return may_merge(static_cast<const WriteCall&>(call)) && waiting() < under_way_;
 }
 
 void WriteLane::set_out(const Batch& batch) {
   for (const auto& call : batch) call->is_under_way = true;
   under_way_ += batch.size();
+  limit_waiting();
 }
 
-void WriteLane::came_back(const WriteCallPointer& call) {
-  if (std::exchange(call->is_under_way, false)) --under_way_;
+void WriteLane::limit_waiting() {
+  if (under_way_ == 0 || std::exchange(is_timed_, true)) return;
+  company_timer_.start(kCompanyWaitMax, [this] {
+    is_timed_ = false;
+    fetch_();
+    pump_all();
+    limit_waiting();
+  });
+}
+
+void WriteLane::came_back(std::span<const WriteCallPointer> calls) {
+  for (const auto& call : calls) under_way_ -= std::exchange(call->is_under_way, false) ? 1 : 0;
+  fetch_();
+}
+
+// Of a put that went alone.
+void WriteLane::on_reply(const CallPointer& call, Connection& connection, Reply reply) {
+  const auto write = std::static_pointer_cast<WriteCall>(call);
+  came_back({&write, 1});
+  Lane::on_reply(call, connection, std::move(reply));
 }
 
 void WriteLane::dispatch(Connection& connection) {
@@ -150,7 +160,7 @@ void WriteLane::send_transactions(Batch batch, Connection& connection) {
 
 // One whose row was not as expected goes again, alone, and the others are done. What the server refuses it refuses for all.
 void WriteLane::on_transactions(const Batch& batch, Connection& connection, Reply reply) {
-  for (const auto& call : batch) came_back(call);
+  came_back(batch);
   if (reply.error) return refuse_batch(batch, connection, *reply.error);
   if (!reply.rows) {
     for (const auto& call : batch) lose(call, reply.lost);
@@ -177,7 +187,7 @@ void WriteLane::send_transaction(const WriteCallPointer& call, Connection& conne
 }
 
 void WriteLane::on_transaction(const WriteCallPointer& call, Connection& connection, Reply reply) {
-  came_back(call);
+  came_back({&call, 1});
   if (reply.error) judge_session(connection, *reply.error);
   if (!reply.rows && !reply.error) return lose(call, reply.lost);
   if (call->state == Call::State::finished) return;
@@ -198,7 +208,7 @@ void WriteLane::send_merged(Batch batch, Connection& connection) {
 }
 
 void WriteLane::on_batch(const Batch& batch, Connection& connection, Reply reply) {
-  for (const auto& call : batch) came_back(call);
+  came_back(batch);
   if (reply.error) {
     refuse_batch(batch, connection, *reply.error);
   } else if (reply.rows) {

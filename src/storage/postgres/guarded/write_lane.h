@@ -1,5 +1,5 @@
-// The lane for writes: unconditional puts that wait because the connections are busy travel together, as one transaction.
-// Nothing waits in order to be merged: a write that finds a connection with room goes at once, and alone.
+// The lane for writes: unconditional puts that wait travel together, as one transaction. They wait while every connection is
+// busy, and while fewer wait than are under way, for company.
 //
 // Each keeps its own operation, token, deadline and outcome. A merged transaction that the server refuses, for whatever
 // reason, is rolled back, and its writes are sent again, each alone: what one of them suffers concerns no other. One that
@@ -10,6 +10,10 @@
 //
 // May use storage.
 #pragma once
+
+#include <atomic>
+#include <functional>
+#include <span>
 
 #include "storage/postgres/guarded/write_codec.h"
 
@@ -36,8 +40,13 @@ inline constexpr base::Nanoseconds kCompanyWaitMax = 2 * base::kMillisecond;
 
 class WriteLane final : public Lane {
  public:
-  WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options)
-      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options), company_timer_(loop) {}
+  // `fetch`, on the loop's thread: submits what is on its way here.
+  WriteLane(net::Loop& loop, Deadlines& deadlines, Options options, const PostgresOptions& storage_options,
+            std::function<void()> fetch)
+      : Lane(loop, deadlines, std::move(options)), storage_options_(storage_options), fetch_(std::move(fetch)),
+        company_timer_(loop) {}
+
+  bool would_hold_back(const Call& call) const override;
 
  private:
   using Batch = std::vector<WriteCallPointer>;
@@ -46,7 +55,8 @@ class WriteLane final : public Lane {
   bool holds_back() override;
   void on_reply(const CallPointer& call, Connection& connection, Reply reply) override;
   void set_out(const Batch& batch);
-  void came_back(const WriteCallPointer& call);
+  void came_back(std::span<const WriteCallPointer> calls);
+  void limit_waiting();
   void send_alone(const WriteCallPointer& call, Connection& connection);
   void send_transactions(Batch batch, Connection& connection);
   void on_transactions(const Batch& batch, Connection& connection, Reply reply);
@@ -62,9 +72,10 @@ class WriteLane final : public Lane {
   void finish_batch(const Batch& batch, const PGresult* rows);
 
   const PostgresOptions& storage_options_;
-  std::size_t under_way_ = 0;      // Writes that may travel with others.
-  net::Timer company_timer_;       // Runs while some are held back.
-  bool is_waiting_ = false;
+  const std::function<void()> fetch_;
+  std::atomic<std::size_t> under_way_ = 0;  // Writes that may travel with others.
+  net::Timer company_timer_;                // Runs while some are under way.
+  bool is_timed_ = false;
 };
 
 }  // namespace freshet::storage::postgres
