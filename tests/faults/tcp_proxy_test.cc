@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -72,6 +73,10 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   void say(char letter) const { EXPECT_EQ(send(socket_, &letter, 1, MSG_NOSIGNAL), 1); }
+  bool hears_within_ms(int ms) const {
+    pollfd heard{socket_, POLLIN, 0};
+    return poll(&heard, 1, ms) > 0;
+  }
   // The next letter, or '-' once the connection is over.
   char heard() const {
     char letter = 0;
@@ -112,6 +117,7 @@ TEST(TcpProxy, WhatStalledArrives) {
   proxy.set_mode(TcpProxy::Mode::stall);
   client.say('b');
   client.say('c');
+  EXPECT_FALSE(client.hears_within_ms(100));
   proxy.set_mode(TcpProxy::Mode::pass);
   EXPECT_EQ(client.heard(), 'B');
   EXPECT_EQ(client.heard(), 'C');

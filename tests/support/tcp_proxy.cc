@@ -111,6 +111,7 @@ void TcpProxy::accept_one() {
 }
 
 bool TcpProxy::forward(Pair& pair, bool from_client) {
+  if (mode_ == Mode::stall) return true;  // Since it was found that there is something.
   std::array<char, kBufferBytes> buffer;
   const auto count = recv(from_client ? pair.client : pair.server, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK;

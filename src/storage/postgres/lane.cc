@@ -138,7 +138,7 @@ void Lane::on_reply(const CallPointer& call, Connection& connection, Reply reply
   } else {
     lose(call, reply.lost);
   }
-  pump();
+  go_on();
 }
 
 void Lane::judge_session(Connection& connection, const SqlError& error) {

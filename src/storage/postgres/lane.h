@@ -100,8 +100,10 @@ class Lane : protected Connection::Observer {
   // How many statements a connection may have in flight to be sent the first call of the queue.
   virtual std::size_t in_flight_max() const { return options_.in_flight_max; }
 
-  // Whether the first call of the queue is not to be sent yet. Who says so pumps all later.
-  virtual bool holds_back() { return false; }
+  // Whether what waits is not to be sent yet. Who says so pumps all later.
+  virtual bool holds_back() const { return false; }
+  // After a reply: sends what may be sent now.
+  virtual void go_on() { pump(); }
 
   // Takes the first call, or this one, off the queue to send it.
   CallPointer take();

@@ -62,8 +62,10 @@ std::size_t WriteLane::in_flight_max() const {
 
 // Each transaction has its cost, whatever it carries. Where commits are slow, as many soon wait as are under way; where they
 // are quick, those are soon back.
-bool WriteLane::holds_back() {
-  return may_merge(static_cast<const WriteCall&>(*first())) && queue().size() < under_way_;
+// What travels alone has nothing to wait for.
+bool WriteLane::holds_back() const {
+  const auto may_travel = [](const CallPointer& call) { return may_merge(static_cast<const WriteCall&>(*call)); };
+  return is_fetching_ || (queue().size() < under_way_ && std::ranges::all_of(queue(), may_travel));
 }
 
 // Nobody wakes the loop for it: it is asked after it is on its way, and what comes back is counted before it is fetched.
@@ -81,7 +83,7 @@ void WriteLane::limit_waiting() {
   if (under_way_ == 0 || std::exchange(is_timed_, true)) return;
   company_timer_.start(kCompanyWaitMax, [this] {
     is_timed_ = false;
-    fetch_();
+    fetch();
     pump_all();
     limit_waiting();
   });
@@ -89,7 +91,19 @@ void WriteLane::limit_waiting() {
 
 void WriteLane::came_back(std::span<const WriteCallPointer> calls) {
   for (const auto& call : calls) under_way_ -= std::exchange(call->is_under_way, false) ? 1 : 0;
+}
+
+// What is fetched is sent together, or it would not travel together; and not before the reply has been dealt with: it may
+// have shown that its session works no longer.
+void WriteLane::go_on() {
+  fetch();
+  pump();
+}
+
+void WriteLane::fetch() {
+  is_fetching_ = true;
   fetch_();
+  is_fetching_ = false;
 }
 
 // Of a put that went alone.
@@ -154,7 +168,7 @@ void WriteLane::send_transactions(Batch batch, Connection& connection) {
   const auto merged = std::make_shared<MergedTransactions>(std::move(transactions));
   connection.send(merged->steps(storage_options_), [this, merged, batch = std::move(batch), &connection](Reply reply) {
     on_transactions(batch, connection, std::move(reply));
-    pump();
+    go_on();
   });
 }
 
@@ -182,7 +196,7 @@ void WriteLane::send_transaction(const WriteCallPointer& call, Connection& conne
   call->connection = &connection;
   connection.send(call->transaction->steps(storage_options_), [this, call, &connection](Reply reply) {
     on_transaction(call, connection, std::move(reply));
-    pump();
+    go_on();
   });
 }
 
@@ -216,7 +230,7 @@ void WriteLane::on_batch(const Batch& batch, Connection& connection, Reply reply
   } else {
     for (const auto& call : batch) lose(call, reply.lost);
   }
-  pump();
+  go_on();
 }
 
 void WriteLane::refuse_batch(const Batch& batch, Connection& connection, const SqlError& error) {

@@ -52,10 +52,12 @@ class WriteLane final : public Lane {
   using Batch = std::vector<WriteCallPointer>;
   void dispatch(Connection& connection) override;
   std::size_t in_flight_max() const override;
-  bool holds_back() override;
+  bool holds_back() const override;
+  void go_on() override;
   void on_reply(const CallPointer& call, Connection& connection, Reply reply) override;
   void set_out(const Batch& batch);
   void came_back(std::span<const WriteCallPointer> calls);
+  void fetch();
   void limit_waiting();
   void send_alone(const WriteCallPointer& call, Connection& connection);
   void send_transactions(Batch batch, Connection& connection);
@@ -76,6 +78,7 @@ class WriteLane final : public Lane {
   std::atomic<std::size_t> under_way_ = 0;  // Writes that may travel with others.
   net::Timer company_timer_;                // Runs while some are under way.
   bool is_timed_ = false;
+  bool is_fetching_ = false;
 };
 
 }  // namespace freshet::storage::postgres
