@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "checker/rows/row_statements.h"
 #include "checker/rows/row_table.h"
 #include "checker/rows/row_tally.h"
 
@@ -37,6 +38,12 @@ Answered answered(Kind kind, const Manner& manner, std::string_view bytes, std::
   if (replies.empty()) return ADD_FAILURE() << "no whole answer: " << bytes, result;
   result.fit = interpret_rows(replies, rows, manner, result.operation);
   return result;
+}
+
+// Under READ COMMITTED a statement that waits for another writer's row sees what that one left only where it locks.
+TEST(RowStatements, what_an_exchange_tells_is_what_it_writes_over) {
+  EXPECT_THAT(row_statement_of(asked(Kind::exchange), {"t", "id"}, kTextColumn),
+              HasSubstr("SELECT id, value FROM t WHERE id = ANY ($1::text[]) FOR UPDATE"));
 }
 
 TEST(RowCommands, OfEveryKind) {

@@ -35,8 +35,9 @@ std::string row_statement_of(const Operation& operation, const RowTable& table, 
     case Kind::set_if_present:
       return fmt::format("UPDATE {} SET {} = $2 {}", name, column, chosen);
     case Kind::exchange:
-      return fmt::format("WITH before AS (SELECT {}, {} FROM {} {}), written AS ({}) SELECT {} FROM before ORDER BY {}", key,
-                         column, name, chosen, put, column, key);
+      // Locked: behind another writer it would else be what the row was before that one.
+      return fmt::format("WITH before AS (SELECT {}, {} FROM {} {} FOR UPDATE), written AS ({}) SELECT {} FROM before "
+                         "ORDER BY {}", key, column, name, chosen, put, column, key);
     default:
       return put;
   }
